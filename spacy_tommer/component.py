@@ -1,0 +1,361 @@
+"""The `tommer` component: writes nested mentions to doc.spans and flat ones to doc.ents."""
+
+from itertools import islice
+from typing import Any, Callable, Iterable, Optional, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy_transformers import Transformer
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d, Ragged
+
+from .checkpoints import check_backbone, read_shipped
+from .decoding import greedy_decode, logit, sigmoid, threshold_decode
+from .losses import balanced_bce
+from .model import set_head
+from .scorer import mention_score
+from .units import mark_spans, mention_edges
+
+default_config = """
+[model]
+@architectures = "spacy_tommer.Tommer.v1"
+unit = "token"
+layer = null
+rank = 64
+max_length = 25
+start_value = true
+"""
+DEFAULT_MODEL = Config().from_str(default_config)["model"]
+IGNORED_KEY = "ignored"
+
+
+@Language.factory(
+    "tommer",
+    assigns=["doc.spans", "doc.ents"],
+    requires=["doc._.trf_data"],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "spans_key": "mentions",
+        "label": "MENTION",
+        "threshold": 0.5,
+        "flat_threshold": 0.9,
+        "overwrite_ents": False,
+        "scorer": {"@scorers": "spacy_tommer.mention_scorer.v1"},
+    },
+    default_score_weights={
+        "spans_mentions_f": 1.0,
+        "spans_mentions_p": 0.0,
+        "spans_mentions_r": 0.0,
+        "spans_mentions_per_type": None,
+        "flat_f": None,
+        "flat_p": None,
+        "flat_r": None,
+    },
+)
+def make_tommer(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Ragged]],
+    spans_key: str,
+    label: str,
+    threshold: float,
+    flat_threshold: Optional[float],
+    overwrite_ents: bool,
+    scorer: Optional[Callable],
+) -> "Tommer":
+    """Construct a Tommer component, which finds the entity mentions of a text in the
+    hidden states of a transformer that comes before it.
+
+    model (Model[List[Doc], List[Ragged]]): The model, which scores spans of units.
+    spans_key (str): Key of doc.spans for the mentions, and for gold ones in training.
+    label (str): Label of the mentions.
+    threshold (float): Probability that a mention in doc.spans must exceed.
+    flat_threshold (Optional[float]): Probability that one in doc.ents must exceed; None
+        leaves doc.ents alone.
+    overwrite_ents (bool): Whether mentions win over entities of earlier components.
+    scorer (Optional[Callable]): The scoring method.
+    """
+    if not any(
+        "doc._.trf_data" in nlp.get_pipe_meta(other).assigns
+        for other in nlp.component_names
+    ):
+        raise ValueError(
+            f"{name!r} reads hidden states, and no component before it gives any. Load "
+            "a ready pipeline:\n"
+            '    nlp = spacy_tommer.load("minilm")\n'
+            "or take both components from it:\n"
+            '    for name in ("transformer", "tommer"):\n'
+            '        nlp.add_pipe(name, source=spacy_tommer.load("minilm"))\n'
+            "or add a transformer first:\n"
+            '    nlp.add_pipe("transformer", config={"model": {\n'
+            '        "@architectures": "spacy_tommer.Backbone.v1",\n'
+            '        "name": "sentence-transformers/all-MiniLM-L6-v2", "layers": [2]}})'
+        )
+    return Tommer(
+        nlp,
+        model,
+        name,
+        spans_key=spans_key,
+        label=label,
+        threshold=threshold,
+        flat_threshold=flat_threshold,
+        overwrite_ents=overwrite_ents,
+        scorer=scorer,
+    )
+
+
+class Setting:
+    """A setting of a component, kept in its `cfg` so that it is saved with it.
+
+    check (Optional[Callable]): Raises where a new value is not allowed.
+    """
+
+    def __init__(self, check: Optional[Callable[[Any], Any]] = None) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, pipe: "Tommer", owner: type) -> Any:
+        return pipe.cfg[self.name]
+
+    def __set__(self, pipe: "Tommer", value: Any) -> None:
+        if self.check is not None and value is not None:
+            self.check(value)
+        pipe.cfg[self.name] = value
+
+
+class Tommer(TrainablePipe):
+    """Pipeline component that finds entity mentions, nested and flat.
+
+    All settings can be changed at any time: `nlp.get_pipe("tommer").threshold = 0.8`.
+    """
+
+    spans_key = Setting()
+    label = Setting()
+    threshold = Setting(logit)
+    flat_threshold = Setting(logit)
+    overwrite_ents = Setting()
+
+    def __init__(
+        self,
+        nlp: Language,
+        model: Model[list[Doc], list[Ragged]],
+        name: str = "tommer",
+        *,
+        spans_key: str = "mentions",
+        label: str = "MENTION",
+        threshold: float = 0.5,
+        flat_threshold: Optional[float] = 0.9,
+        overwrite_ents: bool = False,
+        scorer: Optional[Callable] = mention_score,
+    ) -> None:
+        """Initialize the component; the arguments are those of `make_tommer`."""
+        self.vocab = nlp.vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {}
+        self.spans_key = spans_key
+        self.label = label
+        self.threshold = threshold
+        self.flat_threshold = flat_threshold
+        self.overwrite_ents = overwrite_ents
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): The one label that the component assigns."""
+        return (self.label,)
+
+    def predict(self, docs: Iterable[Doc]) -> list[Ragged]:
+        """Score every span of the Docs, without modifying them.
+
+        docs (Iterable[Doc]): The Docs, with hidden states.
+        RETURNS (list[Ragged]): For each Doc, span logits (units, L) and how many units
+            each token has.
+        """
+        return self.model.predict(list(docs))
+
+    def set_annotations(self, docs: Iterable[Doc], scores: list[Ragged]) -> None:
+        """Write mentions to doc.spans, and a flat segmentation to doc.ents.
+
+        docs (Iterable[Doc]): The Docs.
+        scores (list[Ragged]): What `predict` gave.
+        """
+        self.vocab.strings.add(self.label)
+        for doc, doc_scores in zip(docs, scores):
+            starts, ends, logits = self.decode(doc, doc_scores, self.threshold)
+            order = np.lexsort((ends, starts))
+            doc.spans[self.spans_key] = SpanGroup(
+                doc,
+                name=self.spans_key,
+                attrs={"scores": sigmoid(logits[order]).tolist()},
+                spans=self.spans(doc, starts[order], ends[order]),
+            )
+            if self.flat_threshold is not None:
+                self.set_ents(doc, doc_scores)
+
+    def set_ents(self, doc: Doc, scores: Ragged) -> None:
+        """Write the flat segmentation of one Doc to doc.ents.
+
+        doc (Doc): The Doc.
+        scores (Ragged): Its span logits.
+        """
+        starts, ends, logits = self.decode(doc, scores, self.flat_threshold)
+        free = np.ones(len(doc), dtype="bool")
+        if not self.overwrite_ents:
+            for ent in doc.ents:
+                free[ent.start : ent.end] = False
+        picked = greedy_decode(starts, ends, logits, free)
+        spans = self.spans(doc, starts[picked], ends[picked])
+        for span in spans:
+            free[span.start : span.end] = False
+        if self.overwrite_ents:
+            spans += [ent for ent in doc.ents if free[ent.start : ent.end].all()]
+        else:
+            spans += doc.ents
+        doc.set_ents(spans)
+
+    def spans(
+        self, doc: Doc, starts: NDArray[np.intp], ends: NDArray[np.intp]
+    ) -> list[Span]:
+        """Make spans of a Doc from their first and last tokens."""
+        return [
+            Span(doc, start, end + 1, label=self.label)
+            for start, end in zip(starts.tolist(), ends.tolist())
+        ]
+
+    def decode(
+        self, doc: Doc, scores: Ragged, threshold: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
+        """Find the token spans above a threshold that can be mentions: those that begin
+        and end where a token does, and not with white space.
+
+        doc (Doc): The Doc.
+        scores (Ragged): Its span logits.
+        threshold (float): Probability that a span must exceed.
+        RETURNS (tuple): First token, last token and logit of each span.
+        """
+        logits = self.model.ops.to_numpy(scores.dataXd)
+        starts, ends, logits = threshold_decode(logits, threshold)
+        if not len(starts):
+            return starts, ends, logits
+        first, last = mention_edges(doc, scores.lengths)
+        kept = (first[starts] >= 0) & (last[ends] >= 0)
+        return first[starts[kept]], last[ends[kept]], logits[kept]
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[dict[str, float]] = None,
+    ) -> dict[str, float]:
+        """Learn from a batch of examples whose predicted Docs carry hidden states.
+
+        examples (Iterable[Example]): The examples.
+        drop (float): The dropout rate, of which the head makes no use.
+        sgd (Optional[Optimizer]): The optimizer.
+        losses (Optional[dict[str, float]]): Losses by component, updated.
+        RETURNS (dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "Tommer.update")
+        if not any(len(example.predicted) for example in examples):
+            return losses
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update([eg.predicted for eg in examples])
+        loss, d_scores = self.get_loss(examples, scores)
+        backprop(d_scores)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(
+        self, examples: Sequence[Example], scores: list[Ragged]
+    ) -> tuple[float, Floats2d]:
+        """Compute the balanced cross-entropy over every span of the band.
+
+        Gold is reference.spans[spans_key]; a Doc without that key is not annotated and
+        does not count, and neither do the spans of reference.spans["ignored"].
+
+        examples (Sequence[Example]): The examples.
+        scores (list[Ragged]): The span logits of their predicted Docs.
+        RETURNS (tuple[float, Floats2d]): The loss, and its gradient with respect to the
+            logits of all Docs, one Doc after the other. (N, L)
+        """
+        xp = self.model.ops.xp
+        targets, counted = [], []
+        for example, doc_scores in zip(examples, scores):
+            gold = example.reference.spans
+            logits, lengths = doc_scores.dataXd, doc_scores.lengths
+            target = np.zeros(logits.shape, dtype="f")
+            count = self.model.ops.to_numpy(xp.isfinite(logits))
+            if self.spans_key not in gold:
+                count[:] = False
+            else:
+                mark_spans(target, self.align(example, self.spans_key), lengths, 1)
+                ignored = np.zeros_like(count)
+                mark_spans(ignored, self.align(example, IGNORED_KEY), lengths, 1)
+                count &= ~ignored | (target > 0)
+            targets.append(target)
+            counted.append(count)
+        return balanced_bce(
+            xp.concatenate([doc_scores.dataXd for doc_scores in scores]),
+            xp.asarray(np.concatenate(targets)),
+            xp.asarray(np.concatenate(counted)),
+        )
+
+    def align(self, example: Example, key: str) -> list[Span]:
+        """Map gold spans to the tokens of the predicted Doc, as far as they fit."""
+        spans = list(example.reference.spans.get(key, []))
+        return example.get_aligned_spans_y2x(spans, allow_overlap=True)
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        pretrained: Optional[str] = None,
+    ) -> None:
+        """Make a new head, or take a shipped one.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
+        nlp (Optional[Language]): The pipeline, whose transformer gives the sample its
+            hidden states.
+        pretrained (Optional[str]): Name of a shipped head to start from, such as
+            "minilm". Its backbone must be the transformer of the pipeline.
+        """
+        validate_get_examples(get_examples, "Tommer.initialize")
+        sample = list(islice(get_examples(), 100))
+        if pretrained is None and not any(
+            self.spans_key in example.reference.spans for example in sample
+        ):
+            raise ValueError(
+                f"No gold Doc has spans under the key {self.spans_key!r}, so there is "
+                f"nothing to learn. Write doc.spans[{self.spans_key!r}], with an empty "
+                "list where a text has no mention."
+            )
+        doc = next((eg.x for eg in sample if len(eg.x)), Doc(self.vocab, ["mention"]))
+        doc = self.with_states(doc, nlp)
+        if pretrained is not None:
+            head, metadata = read_shipped(pretrained)
+            check_backbone(metadata, getattr(doc._.trf_data, "sha256", ""))
+            set_head(self.model, head)
+        self.model.initialize(X=[doc])
+
+    def with_states(self, doc: Doc, nlp: Optional[Language]) -> Doc:
+        """Give a Doc hidden states, also from a transformer that is frozen."""
+        pipes = nlp.components if nlp is not None else []
+        for _, pipe in pipes:
+            if isinstance(pipe, Transformer) and doc._.trf_data is None:
+                doc = pipe(doc.copy())
+        return doc

@@ -1,0 +1,82 @@
+"""Score mentions against gold ones, whatever their labels."""
+
+from collections import Counter
+from typing import Any, Callable, Iterable
+
+from spacy.scorer import Scorer
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+
+def make_mention_scorer() -> Callable:
+    """Make the scorer that is registered as spacy_tommer.mention_scorer.v1."""
+    return mention_score
+
+
+def mention_score(
+    examples: Iterable[Example], *, spans_key: str = "mentions", **kwargs: Any
+) -> dict[str, Any]:
+    """Score exact spans without their labels.
+
+    Docs without gold mentions under the key are left out, and so are, for doc.ents,
+    those without gold entities.
+
+    examples (Iterable[Example]): The examples.
+    spans_key (str): Key of doc.spans.
+    RETURNS (dict[str, Any]): spans_{key}_p, _r and _f; the recall of each gold label in
+        spans_{key}_per_type; and flat_p, flat_r and flat_f for doc.ents.
+    """
+    examples = list(examples)
+    attr = f"spans_{spans_key}"
+
+    def getter(doc: Doc, attr: str) -> Iterable[Span]:
+        return doc.spans.get(spans_key, [])
+
+    def has_annotation(doc: Doc) -> bool:
+        return spans_key in doc.spans
+
+    scores = Scorer.score_spans(
+        examples,
+        attr,
+        getter=getter,
+        has_annotation=has_annotation,
+        allow_overlap=True,
+        labeled=False,
+    )
+    flat = Scorer.score_spans(
+        examples,
+        "ents",
+        has_annotation=lambda doc: doc.has_annotation("ENT_IOB"),
+        labeled=False,
+    )
+    scores.update({f"flat_{key}": flat[f"ents_{key}"] for key in "prf"})
+    annotated = [example for example in examples if has_annotation(example.reference)]
+    scores[f"{attr}_per_type"] = recall_per_type(annotated, spans_key)
+    return scores
+
+
+def recall_per_type(
+    examples: Iterable[Example], spans_key: str
+) -> dict[str, dict[str, Any]]:
+    """Measure which share of the gold mentions of each label was found.
+
+    examples (Iterable[Example]): The examples.
+    spans_key (str): Key of doc.spans.
+    RETURNS (dict): For each label, the recall as "r"; mentions have no label, so there
+        is no precision, and "p" and "f" are None.
+    """
+    total: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for example in examples:
+        spans = example.predicted.spans.get(spans_key, [])
+        predicted = {
+            (span.start, span.end)
+            for span in example.get_aligned_spans_x2y(spans, allow_overlap=True)
+        }
+        for span in example.reference.spans[spans_key]:
+            total[span.label_] += 1
+            found[span.label_] += (span.start, span.end) in predicted
+    return {
+        label: {"p": None, "r": found[label] / total[label], "f": None}
+        for label in sorted(total)
+    }

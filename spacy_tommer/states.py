@@ -1,0 +1,135 @@
+"""Read `doc._.trf_data`: hidden states of one layer, by token or by wordpiece."""
+
+from dataclasses import dataclass
+from typing import Literal, Optional
+
+import numpy as np
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import TransformerData
+from spacy_transformers.pipeline_component import install_extensions
+from thinc.types import Ragged
+from thinc.util import get_array_module
+
+Unit = Literal["token", "piece"]
+
+# How tokenizers write white space at the start of a wordpiece: byte-level BPE (space,
+# line feed, tab) and SentencePiece.
+BLANK = "ĠĊĉ▁ \t\r\n"
+
+install_extensions()
+
+
+@dataclass
+class BackboneData(TransformerData):
+    """The states that `spacy_tommer.Backbone.v1` gives a Doc: one row per wordpiece, each
+    from the first window that holds its token, aligned with the token it belongs to.
+
+    layers (tuple[int]): The blocks, counted from 0; `last_hidden_state` is the last,
+        and `layer_states` lists them all when there are several.
+    sha256 (str): Hash of the backbone's weights.
+    """
+
+    layers: tuple[int, ...] = ()
+    sha256: str = ""
+
+
+def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> Ragged:
+    """Read the states of a Doc from `doc._.trf_data`.
+
+    doc (Doc): A Doc that a transformer has annotated.
+    layer (Optional[int]): The block, counted from 0; by default the last one there.
+    unit (str): "token" for one state per token, that of its last own wordpiece;
+        "piece" for those of all its own wordpieces.
+    RETURNS (Ragged): The states (units, d), and how many units each token has: none
+        for a token without wordpieces.
+    """
+    data = doc._.trf_data
+    if data is None and len(doc):
+        raise ValueError(
+            "The Doc has no hidden states (doc._.trf_data is empty). A transformer must "
+            "run before the component that reads them, and doc_cleaner after it:\n"
+            '    nlp.add_pipe("tommer", before="doc_cleaner")\n'
+            "In training, the transformer is frozen and annotates the Docs:\n"
+            "    [training]\n"
+            '    frozen_components = ["transformer"]\n'
+            '    annotating_components = ["transformer"]'
+        )
+    if len(doc) and not isinstance(data, TransformerData):
+        raise ValueError(
+            "doc._.trf_data must come from a pipe of spacy-transformers, and it is a "
+            f"{type(data).__module__}.{type(data).__name__}. Pipelines on "
+            "curated-transformers hold another transformer; use this one:\n"
+            "    [components.transformer.model]\n"
+            '    @architectures = "spacy_tommer.Backbone.v1"'
+        )
+    if not len(doc) or "last_hidden_state" not in data.model_output:
+        return Ragged(np.zeros((0, 0), dtype="f"), np.zeros(len(doc), dtype="int64"))
+    states = layer_states(data, layer)
+    pieces = data.align if isinstance(data, BackboneData) else own_pieces(data)
+    rows, lengths = pieces.dataXd, pieces.lengths
+    if unit == "token":
+        rows = rows[np.cumsum(lengths)[lengths > 0] - 1]
+        lengths = (lengths > 0).astype("int64")
+    xp = get_array_module(states)
+    return Ragged(states.reshape(-1, states.shape[-1])[xp.asarray(rows)], lengths)
+
+
+def layer_states(data: TransformerData, layer: Optional[int]):
+    """Find the array of one layer.
+
+    data (TransformerData): The output of a transformer.
+    layer (Optional[int]): The block, counted from 0; by default the last one there.
+    RETURNS (Floats3d): Its states.
+    """
+    output = data.model_output
+    if layer is None:
+        return output["last_hidden_state"]
+    if isinstance(data, BackboneData):
+        if layer == data.layers[-1]:
+            return output["last_hidden_state"]
+        if layer in data.layers:
+            return output["layer_states"][data.layers.index(layer)]
+        have = f"the backbone gives `layers = {list(data.layers)}`"
+    else:
+        # The last one of `hidden_states` is behind the final norm.
+        hidden = output.get("hidden_states") or [None]
+        if 0 <= layer < len(hidden) - 2:
+            return hidden[layer + 1]
+        have = (
+            f"spacy-transformers gives blocks 0 to {len(hidden) - 3}"
+            if len(hidden) > 2
+            else "spacy-transformers gives no layers without "
+            'transformer_config = {"output_hidden_states": true}'
+        )
+    raise ValueError(
+        f"There are no states of block {layer} on the Doc: {have}. Ask for one of "
+        "these, or for more in [components.transformer.model]."
+    )
+
+
+def own_pieces(data: TransformerData) -> Ragged:
+    """Undo what spacy-transformers aligns too much.
+
+    It aligns a token with the wordpieces of every window that holds it, and, where
+    wordpieces begin with the space before them, with the first one of the next token.
+
+    data (TransformerData): The output of a transformer.
+    RETURNS (Ragged): Rows of each token's own wordpieces in the first window that
+        holds it.
+    """
+    rows, lengths = data.align.dataXd.ravel(), data.align.lengths
+    token = np.repeat(np.arange(len(lengths)), lengths)
+    width = data.model_output["last_hidden_state"].shape[1]
+    window = rows // width
+    first = np.full(len(lengths), -1)
+    first[lengths > 0] = window[np.cumsum(lengths)[lengths > 0] - lengths[lengths > 0]]
+    here = window == first[token]
+    total = len(data.wordpieces.strings) * width
+    own = here & ~np.isin((token + 1) * total + rows, token * total + rows)
+    strings = [string for window in data.wordpieces.strings for string in window]
+    solid = own & np.array([strings[i].strip(BLANK) != "" for i in rows], dtype="bool")
+    kept = solid
+    for looser in (own, here):
+        lacking = np.bincount(token[kept], minlength=len(lengths)) == 0
+        kept = kept | (looser & lacking[token])
+    return Ragged(rows[kept], np.bincount(token[kept], minlength=len(lengths)))

@@ -1,0 +1,37 @@
+"""Tensors and their metadata as safetensors bytes."""
+
+import json
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+
+def to_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """Write tensors.
+
+    tensors (dict[str, Tensor]): Tensors by name.
+    metadata (dict[str, str]): What else the header shall hold.
+    RETURNS (bytes): A whole safetensors file.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return safetensors.torch.save(tensors, metadata)
+
+
+def from_bytes(data: bytes, origin: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors.
+
+    data (bytes): A whole safetensors file.
+    origin (str): Where it comes from, for the error.
+    RETURNS (tuple): Tensors by name, on the CPU, and the metadata.
+    """
+    try:
+        tensors = safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{origin} is cut off or damaged ({error}). Copy or download it again."
+        ) from error
+    # The header is JSON, its length the first eight bytes; the library gives its
+    # metadata for files only.
+    length = int.from_bytes(data[:8], "little")
+    return tensors, json.loads(data[8 : 8 + length]).get("__metadata__", {})

@@ -1,0 +1,239 @@
+"""Cut Docs into windows of tokens, tokenize them, and find each token's own wordpieces.
+
+Axis letters: R rows, each a window or a part of one; K kept wordpieces.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Iterator, Optional, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import IDX, LENGTH
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import WordpieceBatch
+from thinc.types import Ragged
+from tokenizers import Encoding, Tokenizer
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class Pieces:
+    """The wordpieces of a batch of Docs: the rows that a model reads, and in them the
+    wordpieces that are kept, in the order of the text.
+
+    ids (Ints): Ids of all rows, one row after the other.
+    strings (list[str]): Their strings.
+    row_bounds (Ints): Where each row begins in `ids`. (R+1,)
+    row (Ints): Row of each kept wordpiece. (K,)
+    column (Ints): Its column there. (K,)
+    align (list[Ragged]): For each Doc, the kept wordpieces of each token, counted from
+        the Doc's first one.
+    doc_bounds (Ints): Where the kept wordpieces of each Doc begin.
+    """
+
+    ids: Ints
+    strings: list[str]
+    row_bounds: Ints
+    row: Ints
+    column: Ints
+    align: list[Ragged]
+    doc_bounds: Ints
+
+    def batches(self, max_pieces: int) -> Iterator[Ints]:
+        """Sort the rows by length and cut them into batches.
+
+        max_pieces (int): Most wordpieces in a batch, padding included. A row that is
+            longer makes a batch of its own.
+        YIELDS (Ints): Numbers of the rows of a batch, the longest row last.
+        """
+        lengths = np.diff(self.row_bounds)
+        batch: list[int] = []
+        for row in np.argsort(lengths, kind="stable").tolist():
+            if batch and (len(batch) + 1) * lengths[row] > max_pieces:
+                yield np.array(batch)
+                batch = []
+            batch.append(row)
+        if batch:
+            yield np.array(batch)
+
+    def padded(self, rows: Ints, pad: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Build the input of the model for some rows.
+
+        rows (Ints): Numbers of the rows.
+        pad (int): Id that fills up the shorter ones, on the right.
+        RETURNS (tuple): Ids and attention mask, by row and column; and where to read:
+            the kept wordpieces that stand in these rows, and their cells there.
+        """
+        lengths = np.diff(self.row_bounds)[rows]
+        width = lengths.max()
+        mask = np.arange(width) < lengths[:, None]
+        ids = np.full(mask.shape, pad, dtype="int64")
+        ids[mask] = self.ids[ranges(self.row_bounds[rows], lengths)]
+        first = np.searchsorted(self.row, rows)
+        counts = np.searchsorted(self.row, rows, side="right") - first
+        kept = ranges(first, counts)
+        cells = np.repeat(np.arange(len(rows)) * width, counts) + self.column[kept]
+        return ids, mask.astype("int64"), kept, cells
+
+    def by_doc(self) -> Iterator[tuple[slice, WordpieceBatch, Ragged]]:
+        """Split the kept wordpieces by Doc.
+
+        YIELDS (tuple): Where they stand among all, what they are, and their alignment.
+        """
+        position = self.row_bounds[self.row] + self.column
+        ids = self.ids[position]
+        strings = [self.strings[i] for i in position.tolist()]
+        for start, end, align in zip(self.doc_bounds, self.doc_bounds[1:], self.align):
+            batch = WordpieceBatch(
+                strings=[strings[start:end]],
+                input_ids=ids[None, start:end],
+                attention_mask=np.ones((1, end - start), dtype="f"),
+                lengths=[int(end - start)],
+                token_type_ids=None,
+            )
+            yield slice(start, end), batch, align
+
+
+def window_starts(length: int, window: int, stride: int) -> range:
+    """Place windows on a Doc so that every token is in one.
+
+    length (int): Tokens in the Doc.
+    window (int): Tokens in a window.
+    stride (int): Tokens from the start of one window to the next.
+    RETURNS (range): First token of each window.
+    """
+    return range(0, max(length - window + stride, 1), stride)
+
+
+def tokenize_windows(
+    tokenizer: Tokenizer,
+    docs: Sequence[Doc],
+    window: int,
+    stride: int,
+    max_pieces: Optional[int],
+) -> Pieces:
+    """Tokenize Docs by windows. Nothing is cut off: a window of too many wordpieces
+    becomes several overlapping rows.
+
+    A wordpiece belongs to the token that its last letter stands in, and is kept from
+    the first window that holds that token. A token without a wordpiece of its own
+    shares the one that covers it.
+
+    tokenizer (Tokenizer): The tokenizer, with its special tokens.
+    docs (Sequence[Doc]): Docs that are not empty.
+    window (int): Tokens in a window.
+    stride (int): Tokens from the start of one window to the next.
+    max_pieces (Optional[int]): Most wordpieces in a row, special tokens included.
+    RETURNS (Pieces): The wordpieces.
+    """
+    texts: list[str] = []
+    text_offset: list[int] = []  # of each window, in the texts of all Docs
+    first_new: list[int] = []  # its first token that is in no window before
+    token_offset, char_offset = [0], 0
+    token_start, token_end = [], []
+    for doc in docs:
+        text = doc.text
+        starts, sizes = doc.to_array([IDX, LENGTH]).astype("int64").T
+        ends = starts + sizes
+        for first in window_starts(len(doc), window, stride):
+            last = min(first + window, len(doc)) - 1
+            texts.append(text[starts[first] : ends[last]])
+            text_offset.append(char_offset + int(starts[first]))
+            seen = first + window - stride if first else 0
+            first_new.append(token_offset[-1] + seen)
+        token_start.append(starts + char_offset)
+        token_end.append(ends + char_offset)
+        token_offset.append(token_offset[-1] + len(doc))
+        char_offset += len(text) + 1
+    token_starts, token_ends = np.concatenate(token_start), np.concatenate(token_end)
+
+    parts, row_window, repeated = encode(tokenizer, texts, max_pieces)
+    sizes = np.array([len(part) for part in parts])
+    row_bounds = np.concatenate(([0], np.cumsum(sizes)))
+    row = np.repeat(np.arange(len(parts)), sizes)
+    column = ranges(np.zeros_like(sizes), sizes)
+    offsets = np.fromiter(
+        chain.from_iterable(chain.from_iterable(part.offsets for part in parts)),
+        dtype="int64",
+    ).reshape(-1, 2)
+    shift = np.array(text_offset)[row_window][row]
+    start, end = offsets[:, 0] + shift, offsets[:, 1] + shift
+    owner = np.searchsorted(token_starts, end - 1, side="right") - 1
+    kept = np.flatnonzero(
+        (start < end)  # special tokens have no width
+        & (start < token_ends[owner])  # spaces between tokens have no owner
+        & (owner >= np.array(first_new)[row_window][row])
+        & (column >= repeated[row])
+    )
+    start, end, owner = start[kept], end[kept], owner[kept]
+
+    counts = np.bincount(owner, minlength=len(token_starts))
+    indices = np.arange(len(kept))
+    bare = np.flatnonzero((counts == 0) & (token_starts < token_ends))
+    cover = np.searchsorted(end, token_starts[bare], side="right")
+    covered = cover < len(kept)
+    covered[covered] = start[cover[covered]] <= token_starts[bare][covered]
+    bare, cover = bare[covered], cover[covered]
+    indices = np.insert(indices, np.cumsum(counts)[bare], cover)
+    counts[bare] = 1
+
+    doc_bounds = np.searchsorted(owner, token_offset)
+    align_bounds = np.concatenate(([0], np.cumsum(counts)))[token_offset]
+    return Pieces(
+        ids=np.fromiter(chain.from_iterable(p.ids for p in parts), dtype="int64"),
+        strings=list(chain.from_iterable(part.tokens for part in parts)),
+        row_bounds=row_bounds,
+        row=row[kept],
+        column=column[kept],
+        align=[
+            Ragged(
+                indices[align_bounds[i] : align_bounds[i + 1]] - doc_bounds[i],
+                counts[token_offset[i] : token_offset[i + 1]],
+            )
+            for i in range(len(docs))
+        ],
+        doc_bounds=doc_bounds,
+    )
+
+
+def encode(
+    tokenizer: Tokenizer, texts: list[str], max_pieces: Optional[int]
+) -> tuple[list[Encoding], Ints, Ints]:
+    """Tokenize texts, the long ones in overlapping parts.
+
+    tokenizer (Tokenizer): The tokenizer, with its special tokens.
+    texts (list[str]): The texts.
+    max_pieces (Optional[int]): Most wordpieces in a part, special tokens included.
+    RETURNS (tuple): The parts; the text of each; and the column of its first wordpiece
+        that is in no part before. (R,), (R,)
+    """
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    overlap = 0
+    if max_pieces is not None:
+        overlap = (max_pieces - tokenizer.num_special_tokens_to_add(False)) // 4
+        tokenizer.enable_truncation(max_pieces, stride=overlap)
+    parts: list[Encoding] = []
+    text_of, repeated = [], []
+    for i, encoding in enumerate(tokenizer.encode_batch(texts)):
+        parts.append(encoding)
+        text_of.append(i)
+        repeated.append(0)
+        for part in encoding.overflowing:
+            parts.append(part)
+            text_of.append(i)
+            repeated.append(part.special_tokens_mask.index(0) + overlap)
+    return parts, np.array(text_of), np.array(repeated)
+
+
+def ranges(starts: Ints, counts: Ints) -> Ints:
+    """Join ranges of whole numbers.
+
+    starts (Ints): First number of each range.
+    counts (Ints): How many numbers it has.
+    RETURNS (Ints): The numbers of all ranges.
+    """
+    shift = np.repeat(starts - np.cumsum(counts) + counts, counts)
+    return shift + np.arange(len(shift))
