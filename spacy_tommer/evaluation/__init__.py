@@ -1,0 +1,1 @@
+"""Evaluation: how well mentions agree with gold ones."""

