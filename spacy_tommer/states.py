@@ -63,13 +63,13 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
             '    @architectures = "spacy_tommer.Backbone.v1"'
         )
     if not len(doc) or "last_hidden_state" not in data.model_output:
-        return Ragged(np.zeros((0, 0), dtype="f"), np.zeros(len(doc), dtype="int64"))
+        return Ragged(np.zeros((0, 0), dtype="f"), np.zeros(len(doc), dtype="i"))
     states = layer_states(data, layer)
     pieces = data.align if isinstance(data, BackboneData) else own_pieces(data)
     rows, lengths = pieces.dataXd, pieces.lengths
     if unit == "token":
         rows = rows[np.cumsum(lengths)[lengths > 0] - 1]
-        lengths = (lengths > 0).astype("int64")
+        lengths = (lengths > 0).astype("i")
     xp = get_array_module(states)
     return Ragged(states.reshape(-1, states.shape[-1])[xp.asarray(rows)], lengths)
 
@@ -132,4 +132,6 @@ def own_pieces(data: TransformerData) -> Ragged:
     for looser in (own, here):
         lacking = np.bincount(token[kept], minlength=len(lengths)) == 0
         kept = kept | (looser & lacking[token])
-    return Ragged(rows[kept], np.bincount(token[kept], minlength=len(lengths)))
+    return Ragged(
+        rows[kept], np.bincount(token[kept], minlength=len(lengths)).astype("i")
+    )

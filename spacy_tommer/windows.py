@@ -189,10 +189,10 @@ def tokenize_windows(
         column=column[kept],
         align=[
             Ragged(
-                indices[align_bounds[i] : align_bounds[i + 1]] - doc_bounds[i],
-                counts[token_offset[i] : token_offset[i + 1]],
+                (indices[part] - doc_bounds[i]).astype("i"),
+                counts[token_offset[i] : token_offset[i + 1]].astype("i"),
             )
-            for i in range(len(docs))
+            for i, part in enumerate(map(slice, align_bounds[:-1], align_bounds[1:]))
         ],
         doc_bounds=doc_bounds,
     )

@@ -83,7 +83,10 @@ def make_tokenizer(kind: str, template: str) -> Tokenizer:
 def make_model(folder: Path, family: str, **settings) -> Path:
     """Save a random model of a family with its tokenizer."""
     kind, template, extra = FAMILIES[family]
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=make_tokenizer(kind, template))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=make_tokenizer(kind, template),
+        model_input_names=["input_ids", "attention_mask"],
+    )
     config = AutoConfig.for_model(
         family,
         **{

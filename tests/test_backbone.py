@@ -44,7 +44,7 @@ def test_layers_are_block_outputs_before_the_final_norm(family, tiny):
     for doc, data, top in zip(
         docs, model.predict(docs).doc_data, last.predict(docs).doc_data
     ):
-        inputs = tokenizer(doc.text, return_tensors="pt", return_token_type_ids=False)
+        inputs = tokenizer(doc.text, return_tensors="pt")
         with torch.inference_mode():
             states = full(**inputs, output_hidden_states=True).hidden_states
             norm = getattr(full, NORMS.get(family, ""), torch.nn.Identity())

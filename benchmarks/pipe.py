@@ -1,0 +1,120 @@
+"""Compare the whole pipeline with the bare forward pass of its backbone.
+
+    python benchmarks/pipe.py minilm corpus/benchmarks --texts 1500
+
+Both process the same texts in one process, in turn. The bare pass tokenizes the texts
+with the tokenizer of transformers, sorts them by length, and runs the same cut model in
+padded batches; nothing is done with its output.
+"""
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import spacy
+import torch
+import typer
+from spacy.language import Language
+from spacy.tokens import DocBin
+from transformers import PreTrainedTokenizerFast
+
+import spacy_tommer
+
+
+def bare_pass(nlp: Language, texts: list[str], batch_size: int) -> None:
+    """Run the cut model alone over texts in batches sorted by length."""
+    shim = nlp.get_pipe("transformer").model.shims[0]
+    shim.tokenizer.no_truncation()
+    shim.tokenizer.no_padding()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=shim.tokenizer)
+    tokenizer.pad_token_id = shim.config.pad_token_id or 0
+    encoded = tokenizer(texts, return_token_type_ids=False)
+    ids = sorted(encoded["input_ids"], key=len)
+    with torch.inference_mode():
+        for start in range(0, len(ids), batch_size):
+            batch = tokenizer.pad(
+                {"input_ids": ids[start : start + batch_size]}, return_tensors="pt"
+            )
+            shim.network(**batch)
+
+
+def stages(nlp: Language, texts: list[str]) -> Counter[str]:
+    """Run the pipeline, and add up the time that each stage takes."""
+    seconds: Counter[str] = Counter()
+
+    def timed(owner: object, method: str, stage: str) -> None:
+        call = getattr(owner, method)
+
+        def measured(*args, **kwargs):
+            start = time.perf_counter()
+            result = call(*args, **kwargs)
+            seconds[stage] += time.perf_counter() - start
+            return result
+
+        setattr(owner, method, measured)
+
+    transformer, tommer = nlp.get_pipe("transformer"), nlp.get_pipe("tommer")
+    timed(nlp, "make_doc", "tokenize")
+    timed(transformer.model.shims[0].network, "forward", "backbone forward")
+    timed(transformer, "predict", "transformer")
+    timed(tommer, "predict", "head")
+    timed(tommer, "set_annotations", "spans and ents")
+    start = time.perf_counter()
+    for _ in nlp.pipe(texts):
+        pass
+    seconds["all"] = time.perf_counter() - start
+    seconds["align and batch"] = seconds.pop("transformer") - seconds["backbone forward"]
+    seconds["spaCy"] = 2 * seconds["all"] - sum(seconds.values())
+    return seconds
+
+
+def main(
+    model: str,
+    folder: Path,
+    texts: int = 1500,
+    runs: int = 5,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Of the bare pass; the fastest one counts.")
+    ] = "8,16,32,64",
+) -> None:
+    """Print the median times, their ratio, and the share of each stage."""
+    nlp = spacy_tommer.load(model)
+    blank = spacy.blank("en").vocab
+    sentences = [
+        doc.text
+        for path in sorted(folder.rglob("*.spacy"))
+        for doc in DocBin().from_disk(path).get_docs(blank)
+    ]
+    sample = random.Random(0).sample(sentences, texts)
+    sizes = [int(size) for size in batch_sizes.split(",")]
+    bare: dict[int, list[float]] = {size: [] for size in sizes}
+    whole: list[float] = []
+    for run in range(-1, runs):  # the first round warms up
+        for size in sizes:
+            start = time.perf_counter()
+            bare_pass(nlp, sample, size)
+            bare[size].append(time.perf_counter() - start)
+            if run < 0:
+                bare[size].clear()
+        start = time.perf_counter()
+        for _ in nlp.pipe(sample):
+            pass
+        whole.append(time.perf_counter() - start)
+        if run < 0:
+            whole.clear()
+    best = min(sizes, key=lambda size: median(bare[size]))
+    words = sum(len(nlp.make_doc(text)) for text in sample)
+    ratio = median(a / b for a, b in zip(whole, bare[best]))
+    print(f"bare pass, by batch size: { {s: round(median(bare[s]), 2) for s in sizes} }")
+    print(f"whole pipeline {median(whole):.2f} s, {words / median(whole):.0f} words/s")
+    print(f"median of whole / bare (batch size {best}): {ratio:.3f}")
+    seconds = stages(nlp, sample)
+    for stage, time_ in seconds.most_common():
+        print(f"{stage:18} {time_:6.2f} s {100 * time_ / seconds['all']:6.1f} %")
+
+
+if __name__ == "__main__":
+    typer.run(main)
