@@ -11,42 +11,49 @@ from spacy_tommer.decoding import sigmoid
 from spacy_tommer.evaluation.protocol import Scored, score_docs
 
 
-def best_threshold(scored: Scored) -> float:
-    """Find the threshold with the highest F1, to two digits of 1 - threshold."""
+def f1_threshold(scored: Scored) -> float:
+    """Find the threshold with the best F1."""
     found = np.arange(1, len(scored.logits) + 1)
-    f1 = 2 * scored.right / (found + scored.gold)
-    return rounded(scored.logits[f1.argmax()])
+    return rounded_down(scored.logits[np.argmax(scored.right / (found + scored.gold))])
 
 
 def recall_threshold(scored: Scored, recall: float) -> float:
     """Find the highest threshold that reaches a recall."""
     index = np.searchsorted(scored.right, recall * scored.gold)
-    return rounded(scored.logits[index])
+    return rounded_down(scored.logits[index])
 
 
-def rounded(logit: float) -> float:
-    """Round a threshold down, to a number that reads well in a config."""
-    return float(np.floor(1000 * sigmoid(np.array(logit))) / 1000)
+def rounded_down(logit: np.floating) -> float:
+    """Turn a logit into a threshold that reads well in a config."""
+    return float(np.floor(1000 * sigmoid(logit)) / 1000)
 
 
 def calibrate(pipeline: Path, dev: Path, output: Path, recall: float = 0.94) -> None:
-    """Write PIPELINE with its thresholds to OUTPUT: `threshold` is the highest that finds
-    the share RECALL of the mentions of DEV, `flat_threshold` has the best greedy F1."""
+    """Write PIPELINE with new thresholds to OUTPUT.
+
+    `threshold` is the highest that finds the share RECALL of the mentions of DEV, and
+    `flat_threshold` has the best F1 of the flat segmentation. The scores on DEV are kept
+    in the pipeline's meta.json.
+    """
     nlp = spacy.load(pipeline)
-    docs = [
+    docs = (
         doc
         for path in sorted(dev.glob("*.spacy"))
         for doc in DocBin().from_disk(path).get_docs(nlp.vocab)
-    ]
+    )
     nested, flat = score_docs(nlp, docs)
     tommer = nlp.get_pipe("tommer")
     tommer.threshold = recall_threshold(nested, recall)
-    tommer.flat_threshold = best_threshold(flat)
-    for name, scored in (("threshold", nested), ("flat_threshold", flat)):
-        value = getattr(tommer, name)
-        scores = scored.at(value)
-        nlp.config["components"]["tommer"][name] = value
-        print(f"{name} = {value}: R {scores['r']:.3f} P {scores['p']:.3f} F {scores['f']:.3f}")
+    tommer.flat_threshold = f1_threshold(flat)
+    scores = {
+        "threshold": nested.at(tommer.threshold),
+        "flat_threshold": flat.at(tommer.flat_threshold),
+    }
+    for name, score in scores.items():
+        nlp.config["components"]["tommer"][name] = getattr(tommer, name)
+        shown = ", ".join(f"{key.upper()} {100 * score[key]:.1f}" for key in "rpf")
+        print(f"{name} {getattr(tommer, name)}: {shown}")
+    nlp.meta["performance"]["calibration"] = scores
     nlp.to_disk(output)
 
 

