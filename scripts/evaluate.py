@@ -1,8 +1,9 @@
 """Score pipelines on benchmarks by the evaluation protocol."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import typer
 from spacy.tokens import Doc, DocBin
@@ -40,8 +41,7 @@ def evaluate_pipeline(name: str, folders: list[Path], limit: int) -> dict[str, A
         "flat_threshold": tommer.flat_threshold,
         "nested": {**nested, "mean": mean(list(nested.values()))},
         "flat": {**flat, "mean": mean(list(flat.values()))},
-        "average_precision": sum(s.average_precision() for s in all_spans)
-        / len(all_spans),
+        "average_precision": sum(s.average_precision() for s in all_spans) / len(all_spans),
         "precision_at_recall": {
             str(recall): precision_at_recall(all_spans, recall) for recall in RECALLS
         },

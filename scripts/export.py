@@ -1,4 +1,4 @@
-"""Take the head of a trained and calibrated pipeline into the package as a shipped model."""
+"""Take the head of a calibrated pipeline into the package as a shipped model."""
 
 from pathlib import Path
 from typing import Any

@@ -3,10 +3,11 @@
 import io
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Iterable, Iterator, Optional, TextIO
+from typing import Annotated, Optional, TextIO
 
 import typer
 from spacy.language import Language

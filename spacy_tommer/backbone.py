@@ -3,10 +3,11 @@ of the `transformer` pipe of spacy-transformers."""
 
 import json
 import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Sequence
+from typing import Any, Optional
 
 import safetensors.torch
 import torch
@@ -18,8 +19,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
 from transformers.modeling_utils import no_init_weights
-from transformers.utils import logging as transformers_logging
 from transformers.utils import ModelOutput
+from transformers.utils import logging as transformers_logging
 
 from .sources import find_config, find_folder, install_line, weights_hash
 from .states import BackboneData
@@ -249,12 +250,8 @@ class BackboneShim(Shim):
         pad = self.config.pad_token_id or 0
         with torch.inference_mode(), block_outputs(self.network, self.layers) as output:
             for batch in pieces.batches(BATCH_PIECES):
-                ids, mask, rows, cells = map(
-                    torch.from_numpy, pieces.padded(batch, pad)
-                )
-                self.network(
-                    input_ids=ids.to(device), attention_mask=mask.to(device)
-                )
+                ids, mask, rows, cells = map(torch.from_numpy, pieces.padded(batch, pad))
+                self.network(input_ids=ids.to(device), attention_mask=mask.to(device))
                 for layer in self.layers:
                     kept[layer][rows] = output[layer].flatten(0, 1)[cells]
         arrays = [torch2xp(kept[layer], ops=ops) for layer in self.layers]
@@ -263,9 +260,7 @@ class BackboneShim(Shim):
             output = ModelOutput(last_hidden_state=arrays[-1][None, part])
             if len(arrays) > 1:
                 output["layer_states"] = [array[None, part] for array in arrays]
-            data.append(
-                BackboneData(wordpieces, output, align, self.layers, self.sha256)
-            )
+            data.append(BackboneData(wordpieces, output, align, self.layers, self.sha256))
         return data
 
     def to_bytes(self) -> bytes:
@@ -322,9 +317,7 @@ def drop_pooler(network: nn.Module) -> None:
 
 
 @contextmanager
-def block_outputs(
-    network: nn.Module, layers: Sequence[int]
-) -> Iterator[dict[int, Tensor]]:
+def block_outputs(network: nn.Module, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
     """Catch what blocks give in each pass, before any final norm.
 
     network (nn.Module): A model of transformers.
@@ -354,9 +347,11 @@ def find_blocks(network: nn.Module) -> nn.ModuleList:
     RETURNS (nn.ModuleList): Its blocks, first to last.
     """
     for module in network.modules():
-        if isinstance(module, nn.ModuleList):
-            if len(module) == network.config.num_hidden_layers:
-                return module
+        if (
+            isinstance(module, nn.ModuleList)
+            and len(module) == network.config.num_hidden_layers
+        ):
+            return module
     raise ValueError(f"{type(network).__name__} has no stack of blocks to read from.")
 
 

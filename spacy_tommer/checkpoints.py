@@ -101,16 +101,14 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
     try:
         definition = json.loads((folder / "definition.json").read_text("utf-8"))
         fields = next(
-            thing["fields"]
-            for thing in definition["objects"]
-            if thing["type"] == "ToMMeR"
+            thing["fields"] for thing in definition["objects"] if thing["type"] == "ToMMeR"
         )
-        weights = torch.load(
-            folder / "parameters", map_location="cpu", weights_only=True
-        )
+        weights = torch.load(folder / "parameters", map_location="cpu", weights_only=True)
         weights = {ours: weights[theirs] for theirs, ours in RELEASED.items()}
     except FileNotFoundError as error:
-        raise ValueError(f"The ToMMeR checkpoint {folder} lacks {error.filename}.")
+        raise ValueError(
+            f"The ToMMeR checkpoint {folder} lacks {error.filename}."
+        ) from error
     except (
         ValueError,
         KeyError,

@@ -1,7 +1,8 @@
 """The `tommer` component: writes nested mentions to doc.spans and flat ones to doc.ents."""
 
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,8 @@
 """Write mentions for people and programs: as a table, JSON lines or a page."""
 
 import json
-from typing import Any, Iterable, Optional, TextIO
+from collections.abc import Iterable
+from typing import Any, Optional, TextIO
 
 from spacy import displacy
 from spacy.tokens import Doc, Span

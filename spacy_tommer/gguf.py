@@ -45,9 +45,7 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
         raise ValueError(
             f"{path.name} has {settings['num_hidden_layers']} blocks, not {blocks}."
         )
-    config = AutoConfig.for_model(
-        architecture, **{**settings, "num_hidden_layers": blocks}
-    )
+    config = AutoConfig.for_model(architecture, **{**settings, "num_hidden_layers": blocks})
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=gguf_tokenizer(fields, architecture)
     )

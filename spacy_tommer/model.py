@@ -1,11 +1,19 @@
 """Tommer.v1: from the states on the Docs to span logits, the thinc side of the head."""
 
-from typing import Any, Callable, Iterator, Optional, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    PyTorchShim,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
 from thinc.types import Floats2d, Ragged
 
 from .checkpoints import head_from_bytes, head_to_bytes
@@ -54,9 +62,7 @@ def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None
     if model.shims[0]._model is None:
         width = next(len(row) for doc in X or () for row in read(model, doc).dataXd)
         attrs = model.attrs
-        head = MentionHead(
-            width, attrs["rank"], attrs["max_length"], attrs["start_value"]
-        )
+        head = MentionHead(width, attrs["rank"], attrs["max_length"], attrs["start_value"])
         set_head(model, head)
 
 

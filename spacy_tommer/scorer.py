@@ -1,7 +1,8 @@
 """Score mentions against gold ones, whatever their labels."""
 
 from collections import Counter
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span

@@ -132,6 +132,4 @@ def own_pieces(data: TransformerData) -> Ragged:
     for looser in (own, here):
         lacking = np.bincount(token[kept], minlength=len(lengths)) == 0
         kept = kept | (looser & lacking[token])
-    return Ragged(
-        rows[kept], np.bincount(token[kept], minlength=len(lengths)).astype("i")
-    )
+    return Ragged(rows[kept], np.bincount(token[kept], minlength=len(lengths)).astype("i"))

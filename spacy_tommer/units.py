@@ -3,7 +3,7 @@
 Axis letters: T tokens of a Doc; N units; L longest span in units.
 """
 
-from typing import Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray

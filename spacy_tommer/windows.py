@@ -3,9 +3,10 @@
 Axis letters: R rows, each a window or a part of one; K kept wordpieces.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Iterator, Optional, Sequence
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray

@@ -102,9 +102,7 @@ def test_a_token_is_read_from_the_first_window_that_holds_it(family, tiny):
         (window._.trf_data,) = model.predict([window]).doc_data
         alone = read_states(window).dataXd
         new = 0 if first == 0 else 3
-        assert_allclose(
-            alone[new:], states.dataXd[first + new : first + 8], atol=1e-4
-        )
+        assert_allclose(alone[new:], states.dataXd[first + new : first + 8], atol=1e-4)
         if first + 8 >= len(doc):
             break
 

@@ -98,7 +98,7 @@ def test_released_checkpoint_becomes_a_pipeline(release, tmp_path):
 
 
 def test_released_checkpoint_of_another_width(release):
-    with pytest.raises(ValueError, match="width 2048.* have 64"):
+    with pytest.raises(ValueError, match=r"width 2048.* have 64"):
         spacy_tommer.load(release(backbone_width=64))
 
 
@@ -119,7 +119,7 @@ def test_released_checkpoint_that_cannot_be_read(release, tmp_path, capsys):
         read_released(folder)
     assert "this ran" not in capsys.readouterr().out
     parameters.unlink()
-    with pytest.raises(ValueError, match="lacks .*parameters"):
+    with pytest.raises(ValueError, match=r"lacks .*parameters"):
         read_released(folder)
     (folder / "definition.json").write_text("{}")
     with pytest.raises(ValueError, match="no readable ToMMeR checkpoint"):
@@ -159,9 +159,7 @@ def test_cards_tell_what_the_weights_say(name):
 
 @needs_minilm
 def test_backbone_with_another_hash_is_refused(tmp_path, monkeypatch):
-    folder = make_model(
-        tmp_path / "other", "bert", hidden_size=384, num_attention_heads=12
-    )
+    folder = make_model(tmp_path / "other", "bert", hidden_size=384, num_attention_heads=12)
     nlp = spacy.blank("en")
     add_backbone(nlp, str(folder), (2,))
     nlp.add_pipe("tommer")

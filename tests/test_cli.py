@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 import spacy
@@ -52,9 +53,7 @@ def run_process(*args, stdin=b""):
 def test_jsonl_of_all_inputs(model, tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text(f"{TEXTS[1]}\r\n\n{TEXTS[2]}", "utf-8")
-    out, _ = run(
-        TEXTS[0], "--file", str(file), "--model", model, "--format", "jsonl"
-    )
+    out, _ = run(TEXTS[0], "--file", str(file), "--model", model, "--format", "jsonl")
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["text"] for record in records] == [TEXTS[0], TEXTS[1], "", TEXTS[2]]
     assert records[2] == {"text": "", "mentions": [], "flat": []}
@@ -64,7 +63,7 @@ def test_jsonl_of_all_inputs(model, tmp_path):
             assert record["text"][place] == span["text"]
             assert 0.5 < span["score"] <= 1
         flat = [(s["start_char"], s["end_char"]) for s in record["flat"]]
-        assert all(a[1] <= b[0] for a, b in zip(flat, flat[1:]))
+        assert all(a[1] <= b[0] for a, b in pairwise(flat))
     out, _ = run("--model", model, "--format", "jsonl", stdin=file.read_bytes())
     piped = [json.loads(line) for line in out.splitlines()]
     assert [[span["text"] for span in record["mentions"]] for record in piped] == [
@@ -101,18 +100,14 @@ def test_spacy_shards(model, tmp_path):
     run(*args, stdin="\n".join(texts).encode())
     nlp = spacy.load(model)
     paths = sorted(folder.iterdir())
-    docs = [
-        list(DocBin().from_disk(path).get_docs(nlp.vocab)) for path in paths
-    ]
+    docs = [list(DocBin().from_disk(path).get_docs(nlp.vocab)) for path in paths]
     assert [len(shard) for shard in docs] == [1000, 1]
     assert [doc.text for shard in docs for doc in shard] == texts
     expected = nlp(texts[-1])
     assert docs[1][0].spans["mentions"].attrs["scores"] == pytest.approx(
         expected.spans["mentions"].attrs["scores"], abs=1e-4
     )
-    assert docs[1][0].ents == expected.ents or len(docs[1][0].ents) == len(
-        expected.ents
-    )
+    assert docs[1][0].ents == expected.ents or len(docs[1][0].ents) == len(expected.ents)
     _, error = run(*args, stdin=b"x", code=2)
     assert "already holds" in error
     _, error = run("x", "--format", "spacy", code=2)
@@ -132,7 +127,12 @@ def test_bytes_that_are_no_text(model, tmp_path):
     data = b"Paris \xff\xfe\nnul \x00 byte\n\xed\xa0\x80\n" + "naïve 😀 e\u0301\n".encode()
     file = tmp_path / "bytes"
     file.write_bytes(data)
-    expected = ["Paris \ufffd\ufffd", "nul \x00 byte", "\ufffd\ufffd\ufffd", "naïve 😀 e\u0301"]
+    expected = [
+        "Paris \ufffd\ufffd",
+        "nul \x00 byte",
+        "\ufffd\ufffd\ufffd",
+        "naïve 😀 e\u0301",
+    ]
     for args, stdin in ((("--file", str(file)), b""), ((), data)):
         out, _ = run(*args, "--model", model, "--format", "jsonl", stdin=stdin)
         assert [json.loads(line)["text"] for line in out.splitlines()] == expected
@@ -159,7 +159,7 @@ def test_two_thousand_random_texts(model):
         pool = [rng.randint(*rng.choice(ranges)) for _ in range(rng.randint(0, 60))]
         text = "".join(map(chr, pool))
         texts.append(text.replace("\r", " ").replace("\n", " "))
-    stdin = "\n".join(texts + [""]).encode("utf-8")
+    stdin = "\n".join([*texts, ""]).encode("utf-8")
     out, _ = run("--model", model, "--format", "jsonl", stdin=stdin)
     assert [json.loads(line)["text"] for line in out.split("\n")[:-1]] == texts
     out, _ = run("--model", model, stdin=stdin)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_long_documents(family, make_nlp, examples):
             window.spans["mentions"], window.spans["mentions"].attrs["scores"]
         )
         # before lie the tokens of the last window; the end has no next token
-        if 10 <= span.start - (span.end - span.start) and span.end < 40
+        if span.start - (span.end - span.start) >= 10 and span.end < 40
     }
     assert len(inside) > 100
     found = {(span.start, span.end): score for span, score in scores.items()}
@@ -238,7 +239,7 @@ def test_ignored_and_unannotated_texts_have_no_loss(make_nlp, examples):
 
     def gradients():
         _, d_logits = tommer.get_loss(examples, scores)
-        return [d_logits[a:b] for a, b in zip(bounds, bounds[1:])]
+        return [d_logits[a:b] for a, b in pairwise(bounds)]
 
     first, second, third = gradients()
     assert (first[12, :13] != 0).all()

@@ -26,9 +26,7 @@ def test_blocks_equal_the_full_load_of_transformers(tmp_path, monkeypatch):
     config = AutoConfig.for_model(**settings)
     with torch.device("meta"):
         full = AutoModel.from_config(config)
-    loaded = load_gguf_checkpoint(
-        str(gguf_path()), return_tensors=True, model_to_load=full
-    )
+    loaded = load_gguf_checkpoint(str(gguf_path()), return_tensors=True, model_to_load=full)
     full = AutoModel.from_config(config).eval()
     full.load_state_dict(loaded["tensors"], strict=False)
 

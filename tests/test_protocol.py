@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import spacy
 from conftest import TEXTS
 from spacy.training import Example
 

@@ -1,7 +1,7 @@
 """Read column files with BIO tags: one token a line, a blank line behind a sentence."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, Sequence
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab

@@ -1,6 +1,6 @@
 """Gold mentions on a Doc, as training and scoring expect them."""
 
-from typing import Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans

@@ -1,8 +1,8 @@
 """Read Re-DocRED: documents as JSON, with the mentions of each entity by sentence."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab

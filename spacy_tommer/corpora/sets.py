@@ -1,8 +1,8 @@
 """The corpora that are known by name, and where their files lie in a data folder."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterator
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab

@@ -4,8 +4,8 @@ greedy decoding (section 4.1).
 Axis letters: S scored spans of a corpus; P spans that greedy decoding picks.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +106,7 @@ def score_docs(
             for doc, reference, scores in zip(predicted, batch, pipe.predict(predicted)):
                 starts, ends, doc_logits = pipe.decode(doc, scores, FLOOR)
                 mentions = {
-                    (span.start_char, span.end_char)
-                    for span in reference.spans["mentions"]
+                    (span.start_char, span.end_char) for span in reference.spans["mentions"]
                 }
                 first = [token.idx for token in doc]
                 last = [token.idx + len(token) for token in doc]
