@@ -26,11 +26,11 @@ import spacy_tommer
 
 def bare_pass(nlp: Language, texts: list[str], batch_size: int) -> None:
     """Run the cut model alone over texts in batches sorted by length."""
-    shim = nlp.get_pipe("transformer").model.shims[0]
-    shim.tokenizer.no_truncation()
-    shim.tokenizer.no_padding()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=shim.tokenizer)
-    tokenizer.pad_token_id = shim.config.pad_token_id or 0
+    cut = nlp.get_pipe("transformer").model.shims[0].cut
+    cut.tokenizer.no_truncation()
+    cut.tokenizer.no_padding()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=cut.tokenizer)
+    tokenizer.pad_token_id = cut.config.pad_token_id or 0
     encoded = tokenizer(texts, return_token_type_ids=False)
     ids = sorted(encoded["input_ids"], key=len)
     with torch.inference_mode():
@@ -38,7 +38,7 @@ def bare_pass(nlp: Language, texts: list[str], batch_size: int) -> None:
             batch = tokenizer.pad(
                 {"input_ids": ids[start : start + batch_size]}, return_tensors="pt"
             )
-            shim.network(**batch)
+            cut.network(**batch)
 
 
 def stages(nlp: Language, texts: list[str]) -> Counter[str]:
@@ -58,7 +58,7 @@ def stages(nlp: Language, texts: list[str]) -> Counter[str]:
 
     transformer, tommer = nlp.get_pipe("transformer"), nlp.get_pipe("tommer")
     timed(nlp, "make_doc", "tokenize")
-    timed(transformer.model.shims[0].network, "forward", "backbone forward")
+    timed(transformer.model.shims[0].cut.network, "forward", "backbone forward")
     timed(transformer, "predict", "transformer")
     timed(tommer, "predict", "head")
     timed(tommer, "set_annotations", "spans and ents")

@@ -63,7 +63,7 @@ def make_card(nlp: Language, name: str, data: str, command: str) -> str:
         **settings,
         name=name,
         backbone=shim.name,
-        sha256=shim.sha256,
+        sha256=shim.cut.sha256,
         parameters=sum(p.numel() for p in head.parameters()),
         command=command,
         seed=nlp.config["training"]["seed"],
@@ -81,7 +81,7 @@ def export(pipeline: Path, name: str, data: Path, command: str) -> None:
     folder = MODELS / name
     folder.mkdir(exist_ok=True)
     shipped_config(nlp).to_disk(folder / "config.cfg")
-    weights = head_to_bytes(head, backbone=shim.name, sha256=shim.sha256)
+    weights = head_to_bytes(head, backbone=shim.name, sha256=shim.cut.sha256)
     (folder / "head.safetensors").write_bytes(weights)
     card = make_card(nlp, name, data.read_text("utf-8"), command)
     (folder / "card.md").write_text(card, "utf-8")

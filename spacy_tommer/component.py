@@ -11,7 +11,7 @@ from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy_transformers import Transformer
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ragged
 
 from .checkpoints import check_backbone, read_shipped
@@ -21,92 +21,7 @@ from .model import set_head
 from .scorer import mention_score
 from .units import mark_spans, mention_edges
 
-default_config = """
-[model]
-@architectures = "spacy_tommer.Tommer.v1"
-unit = "token"
-layer = null
-rank = 64
-max_length = 25
-start_value = true
-"""
-DEFAULT_MODEL = Config().from_str(default_config)["model"]
 IGNORED_KEY = "ignored"
-
-
-@Language.factory(
-    "tommer",
-    assigns=["doc.spans", "doc.ents"],
-    requires=["doc._.trf_data"],
-    default_config={
-        "model": DEFAULT_MODEL,
-        "spans_key": "mentions",
-        "label": "MENTION",
-        "threshold": 0.5,
-        "flat_threshold": 0.9,
-        "overwrite_ents": False,
-        "scorer": {"@scorers": "spacy_tommer.mention_scorer.v1"},
-    },
-    default_score_weights={
-        "spans_mentions_f": 1.0,
-        "spans_mentions_p": 0.0,
-        "spans_mentions_r": 0.0,
-        "spans_mentions_per_type": None,
-        "flat_f": None,
-        "flat_p": None,
-        "flat_r": None,
-    },
-)
-def make_tommer(
-    nlp: Language,
-    name: str,
-    model: Model[list[Doc], list[Ragged]],
-    spans_key: str,
-    label: str,
-    threshold: float,
-    flat_threshold: Optional[float],
-    overwrite_ents: bool,
-    scorer: Optional[Callable],
-) -> "Tommer":
-    """Construct a Tommer component, which finds the entity mentions of a text in the
-    hidden states of a transformer that comes before it.
-
-    model (Model[List[Doc], List[Ragged]]): The model, which scores spans of units.
-    spans_key (str): Key of doc.spans for the mentions, and for gold ones in training.
-    label (str): Label of the mentions.
-    threshold (float): Probability that a mention in doc.spans must exceed.
-    flat_threshold (Optional[float]): Probability that one in doc.ents must exceed; None
-        leaves doc.ents alone.
-    overwrite_ents (bool): Whether mentions win over entities of earlier components.
-    scorer (Optional[Callable]): The scoring method.
-    """
-    if not any(
-        "doc._.trf_data" in nlp.get_pipe_meta(other).assigns
-        for other in nlp.component_names
-    ):
-        raise ValueError(
-            f"{name!r} reads hidden states, and no component before it gives any. Load "
-            "a ready pipeline:\n"
-            '    nlp = spacy_tommer.load("minilm")\n'
-            "or take both components from it:\n"
-            '    for name in ("transformer", "tommer"):\n'
-            '        nlp.add_pipe(name, source=spacy_tommer.load("minilm"))\n'
-            "or add a transformer first:\n"
-            '    nlp.add_pipe("transformer", config={"model": {\n'
-            '        "@architectures": "spacy_tommer.Backbone.v1",\n'
-            '        "name": "sentence-transformers/all-MiniLM-L6-v2", "layers": [2]}})'
-        )
-    return Tommer(
-        nlp,
-        model,
-        name,
-        spans_key=spans_key,
-        label=label,
-        threshold=threshold,
-        flat_threshold=flat_threshold,
-        overwrite_ents=overwrite_ents,
-        scorer=scorer,
-    )
 
 
 class Setting:

@@ -39,7 +39,7 @@ def load(name: Union[str, Path]) -> Language:
             )
     head, metadata = read_shipped(str(name))
     nlp = build(Config().from_disk(MODELS / str(name) / "config.cfg"), head)
-    check_backbone(metadata, nlp.get_pipe("transformer").model.shims[0].sha256)
+    check_backbone(metadata, nlp.get_pipe("transformer").model.shims[0].cut.sha256)
     return nlp
 
 

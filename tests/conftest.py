@@ -7,6 +7,7 @@ import pytest
 import spacy
 import torch
 from spacy.language import Language
+from thinc.api import fix_random_seed
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer, WordPieceTrainer
@@ -127,6 +128,7 @@ def make_nlp(tiny):
     def make(
         family: str = "bert", layers=(1,), window: int = 128, stride: int = 96, **config
     ) -> Language:
+        fix_random_seed(0)
         nlp = spacy.blank("en")
         add_backbone(nlp, tiny(family), layers, window=window, stride=stride)
         nlp.add_pipe("tommer", config=config)

@@ -67,12 +67,12 @@ def test_layers_are_block_outputs_before_the_final_norm(family, tiny):
 def test_blocks_above_the_last_layer_are_not_built(tiny):
     model = Backbone(tiny("llama"), [0])
     model.initialize()
-    assert len(model.shims[0].network.layers) == 1
+    assert len(model.shims[0].cut.network.layers) == 1
 
 
 def test_width_is_known_without_weights(tiny):
     model = Backbone(tiny("gpt2"), [0])
-    assert model.shims[0].network is None
+    assert model.shims[0].cut is None
     assert model.get_dim("nO") == 32
 
 

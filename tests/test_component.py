@@ -287,7 +287,7 @@ def test_training_leaves_the_backbone_as_it_is(make_nlp, examples):
         },
     )
     optimizer = nlp.initialize(lambda: examples)
-    network = nlp.get_pipe("transformer").model.shims[0].network
+    network = nlp.get_pipe("transformer").model.shims[0].cut.network
     before = {name: p.clone() for name, p in network.state_dict().items()}
     head = nlp.get_pipe("tommer").model.shims[0]._model.query.detach().clone()
     for exclude in (["transformer"], []):

@@ -97,6 +97,13 @@ def test_one_mention_of_two_types(tmp_path, vocab):
     assert [s.label_ for s in doc.spans["mentions"]] == ["GPE"]
 
 
+def test_entities_without_a_type(tmp_path, vocab):
+    path = tmp_path / "untyped.tsv"
+    path.write_text("New\tB\nYork\tI\n", "utf-8")
+    (doc,) = read_bio(path, vocab)
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("New York", "MENTION")]
+
+
 def test_redocred(tmp_path, vocab):
     path = tmp_path / "docs.json"
     path.write_text(

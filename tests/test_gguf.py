@@ -35,8 +35,8 @@ def test_blocks_equal_the_full_load_of_transformers(tmp_path, monkeypatch):
 
     doc = spacy.blank("en").make_doc(TEXTS[0])
     (doc._.trf_data,) = model.predict([doc]).doc_data
-    shim = model.shims[0]
-    encoding = shim.tokenizer.encode(doc.text)
+    cut = model.shims[0].cut
+    encoding = cut.tokenizer.encode(doc.text)
     assert encoding.tokens[0] == "<|im_start|>"
     with torch.inference_mode():
         output = full(torch.tensor([encoding.ids]), output_hidden_states=True)
@@ -44,7 +44,7 @@ def test_blocks_equal_the_full_load_of_transformers(tmp_path, monkeypatch):
         found = read_states(doc, layer, "piece").dataXd
         expected = output.hidden_states[layer + 1][0, 1:].numpy()
         assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    assert shim.sha256 == file_hash(gguf_path())
+    assert cut.sha256 == file_hash(gguf_path())
 
 
 @needs_smollm2

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from conftest import TEXTS
+from spacy.tokens import Span
 from spacy.training import Example
 
 from spacy_tommer.evaluation.protocol import (
@@ -46,7 +47,8 @@ def test_protocol_agrees_with_the_pipeline(make_nlp):
     nlp = make_nlp("bert", flat_threshold=0.6)
     gold = [nlp.make_doc(text) for text in TEXTS]
     for doc in gold:
-        doc.spans["mentions"] = [doc[i : i + 2] for i in range(0, len(doc) - 1, 3)]
+        starts = range(0, len(doc) - 1, 3)
+        doc.spans["mentions"] = [Span(doc, i, i + 2, label="THING") for i in starts]
         doc.ents = list(doc.spans["mentions"])
     examples = [Example(nlp.make_doc(doc.text), doc) for doc in gold]
     nlp.initialize(lambda: examples)
