@@ -43,7 +43,9 @@ def training(
     print(f"{'set':12} {'texts':>7} {'mentions':>8}   of them: split | long")
     for name in sets.split(","):
         counts: Counter[str] = Counter()
-        for doc in tqdm(read_set(data, name, nlp.vocab), desc=name, leave=False):
+        for doc in tqdm(
+            read_set(data, name, nlp.vocab), desc=name, leave=False, disable=None
+        ):
             counts["texts"] += 1
             if doc.text in docs:
                 counts["twice"] += 1

@@ -1,6 +1,6 @@
 """The `tommer` component: writes nested mentions to doc.spans and flat ones to doc.ents."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Optional
 
@@ -19,6 +19,7 @@ from .decoding import greedy_decode, logit, sigmoid, threshold_decode
 from .losses import balanced_bce
 from .model import set_head
 from .scorer import mention_score
+from .transformer import batch_by_tokens
 from .units import mark_spans, mention_edges
 
 IGNORED_KEY = "ignored"
@@ -86,6 +87,16 @@ class Tommer(TrainablePipe):
     def labels(self) -> tuple[str, ...]:
         """RETURNS (tuple[str]): The one label that the component assigns."""
         return (self.label,)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Find the mentions of a stream of Docs, in batches that are bounded in tokens too.
+
+        stream (Iterable[Doc]): The Docs, with hidden states.
+        batch_size (int): Most Docs at once.
+        YIELDS (Doc): The Docs, in order.
+        """
+        for docs in batch_by_tokens(stream, batch_size):
+            yield from super().pipe(docs, batch_size=len(docs))
 
     def predict(self, docs: Iterable[Doc]) -> list[Ragged]:
         """Score every span of the Docs, without modifying them.

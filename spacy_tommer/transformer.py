@@ -1,0 +1,61 @@
+"""The `transformer` pipe of spacy-transformers, in batches that are bounded in tokens."""
+
+from collections.abc import Iterable, Iterator
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy_transformers import Transformer
+from spacy_transformers.pipeline_component import DEFAULT_CONFIG
+
+# Tokens of the Docs whose states are in memory at once, unless one Doc has more.
+BATCH_TOKENS = 16384
+
+
+@Language.factory(
+    "tommer_transformer",
+    assigns=["doc._.trf_data"],
+    default_config=DEFAULT_CONFIG["transformer"],
+)
+def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
+    """Construct a transformer pipe; the settings are those of spacy-transformers."""
+    return TokenBatchedTransformer(
+        nlp.vocab,
+        model,
+        set_extra_annotations,
+        name=name,
+        max_batch_items=max_batch_items,
+    )
+
+
+class TokenBatchedTransformer(Transformer):
+    """A transformer pipe that takes many short Docs at once, which pays since windows of
+    about one length run together, and few long ones, whose states fill the memory."""
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Annotate a stream of Docs.
+
+        stream (Iterable[Doc]): The Docs.
+        batch_size (int): Most Docs at once.
+        YIELDS (Doc): The Docs, in order.
+        """
+        for docs in batch_by_tokens(stream, batch_size):
+            yield from super().pipe(docs, batch_size=len(docs))
+
+
+def batch_by_tokens(stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc]]:
+    """Cut a stream of Docs into batches that are bounded in Docs and in tokens.
+
+    stream (Iterable[Doc]): The Docs.
+    batch_size (int): Most Docs in a batch.
+    YIELDS (list[Doc]): A batch, of one Doc if that alone has too many tokens.
+    """
+    docs: list[Doc] = []
+    tokens = 0
+    for doc in stream:
+        tokens += len(doc)
+        if docs and (tokens > BATCH_TOKENS or len(docs) >= batch_size):
+            yield docs
+            docs, tokens = [], len(doc)
+        docs.append(doc)
+    if docs:
+        yield docs
