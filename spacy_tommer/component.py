@@ -113,48 +113,20 @@ class Tommer(TrainablePipe):
         docs (Iterable[Doc]): The Docs.
         scores (list[Ragged]): What `predict` gave.
         """
-        self.vocab.strings.add(self.label)
+        flat = self.flat_threshold
+        lowest = self.threshold if flat is None else min(self.threshold, flat)
         for doc, doc_scores in zip(docs, scores):
-            starts, ends, logits = self.decode(doc, doc_scores, self.threshold)
-            order = np.lexsort((ends, starts))
+            starts, ends, logits = self.decode(doc, doc_scores, lowest)
+            nested = logits > logit(self.threshold)
             doc.spans[self.spans_key] = SpanGroup(
                 doc,
                 name=self.spans_key,
-                attrs={"scores": sigmoid(logits[order]).tolist()},
-                spans=self.spans(doc, starts[order], ends[order]),
+                attrs={"scores": sigmoid(logits[nested]).tolist()},
+                spans=self.make_spans(doc, starts[nested], ends[nested]),
             )
-            if self.flat_threshold is not None:
-                self.set_ents(doc, doc_scores)
-
-    def set_ents(self, doc: Doc, scores: Ragged) -> None:
-        """Write the flat segmentation of one Doc to doc.ents.
-
-        doc (Doc): The Doc.
-        scores (Ragged): Its span logits.
-        """
-        starts, ends, logits = self.decode(doc, scores, self.flat_threshold)
-        free = np.ones(len(doc), dtype="bool")
-        if not self.overwrite_ents:
-            for ent in doc.ents:
-                free[ent.start : ent.end] = False
-        picked = greedy_decode(starts, ends, logits, free)
-        spans = self.spans(doc, starts[picked], ends[picked])
-        for span in spans:
-            free[span.start : span.end] = False
-        if self.overwrite_ents:
-            spans += [ent for ent in doc.ents if free[ent.start : ent.end].all()]
-        else:
-            spans += doc.ents
-        doc.set_ents(spans)
-
-    def spans(
-        self, doc: Doc, starts: NDArray[np.intp], ends: NDArray[np.intp]
-    ) -> list[Span]:
-        """Make spans of a Doc from their first and last tokens."""
-        return [
-            Span(doc, start, end + 1, label=self.label)
-            for start, end in zip(starts.tolist(), ends.tolist())
-        ]
+            if flat is not None:
+                sure = logits > logit(flat)
+                self.set_ents(doc, starts[sure], ends[sure], logits[sure])
 
     def decode(
         self, doc: Doc, scores: Ragged, threshold: float
@@ -165,15 +137,53 @@ class Tommer(TrainablePipe):
         doc (Doc): The Doc.
         scores (Ragged): Its span logits.
         threshold (float): Probability that a span must exceed.
-        RETURNS (tuple): First token, last token and logit of each span.
+        RETURNS (tuple): First token, last token and logit of each span, in the order of
+            the text.
         """
         logits = self.model.ops.to_numpy(scores.dataXd)
         starts, ends, logits = threshold_decode(logits, threshold)
-        if not len(starts):
-            return starts, ends, logits
         first, last = mention_edges(doc, scores.lengths)
-        kept = (first[starts] >= 0) & (last[ends] >= 0)
-        return first[starts[kept]], last[ends[kept]], logits[kept]
+        starts, ends = first[starts], last[ends]
+        kept = np.flatnonzero((starts >= 0) & (ends >= 0))
+        kept = kept[np.lexsort((ends[kept], starts[kept]))]
+        return starts[kept], ends[kept], logits[kept]
+
+    def set_ents(
+        self,
+        doc: Doc,
+        starts: NDArray[np.intp],
+        ends: NDArray[np.intp],
+        logits: NDArray[np.floating],
+    ) -> None:
+        """Write the flat segmentation of one Doc to doc.ents.
+
+        doc (Doc): The Doc.
+        starts (NDArray): First token of each mention that may be taken. (M,)
+        ends (NDArray): Its last token. (M,)
+        logits (NDArray): Its logit. (M,)
+        """
+        free = np.ones(len(doc), dtype="bool")
+        earlier = doc.ents
+        if not self.overwrite_ents:
+            for ent in earlier:
+                free[ent.start : ent.end] = False
+        picked = greedy_decode(starts, ends, logits, free)
+        spans = self.make_spans(doc, starts[picked], ends[picked])
+        if self.overwrite_ents:
+            for span in spans:
+                free[span.start : span.end] = False
+            earlier = [ent for ent in earlier if free[ent.start : ent.end].all()]
+        doc.set_ents([*spans, *earlier])
+
+    def make_spans(
+        self, doc: Doc, starts: NDArray[np.intp], ends: NDArray[np.intp]
+    ) -> list[Span]:
+        """Make spans of a Doc from their first and last tokens."""
+        label = doc.vocab.strings.add(self.label)  # a sourced pipe has another vocab
+        return [
+            Span(doc, start, end + 1, label=label)
+            for start, end in zip(starts.tolist(), ends.tolist())
+        ]
 
     def update(
         self,

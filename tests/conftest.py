@@ -8,9 +8,8 @@ import spacy
 import torch
 from spacy.language import Language
 from thinc.api import fix_random_seed
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import BpeTrainer, WordPieceTrainer
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -56,28 +55,40 @@ POSITIONS = 66
 
 
 def make_tokenizer(kind: str, template: str) -> Tokenizer:
-    """Train a small tokenizer: of words, of bytes with the space in front, or of
-    letters with a mark for the space in front."""
-    specials = ["<s>", "<pad>", "</s>", "[UNK]"]
-    settings = {"vocab_size": 400, "special_tokens": specials, "show_progress": False}
+    """Make a small tokenizer: of words, of bytes with the space in front, or of letters
+    with a mark for the space in front. The first letters of a word stay together."""
+    pre_tokenizer = {
+        "words": pre_tokenizers.BertPreTokenizer(),
+        "bytes": pre_tokenizers.ByteLevel(add_prefix_space=False),
+        "spaces": pre_tokenizers.Metaspace(),
+    }[kind]
+    normalizer = normalizers.BertNormalizer() if kind == "words" else None
+    words: set[str] = set()
+    for text in TEXTS:
+        text = normalizer.normalize_str(text) if normalizer else text
+        words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(text))
+    letters = sorted(set("".join(words)))
+    vocab = ["<s>", "<pad>", "</s>", "[UNK]"]
+    merges = []
     if kind == "words":
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer = normalizers.BertNormalizer()
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = WordPieceTrainer(**settings)
-    elif kind == "bytes":
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = BpeTrainer(initial_alphabet=alphabet, **settings)
+        vocab += letters + [f"##{letter}" for letter in letters]
+        vocab += sorted({word[:5] for word in words if len(word) > 1})
+        ids = {piece: i for i, piece in enumerate(vocab)}
+        tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+        tokenizer.normalizer = normalizer
     else:
-        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = BpeTrainer(**settings)
-    tokenizer.train_from_iterator(TEXTS * 3, trainer)
-    ids = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
-    tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=ids)
+        vocab += sorted(pre_tokenizers.ByteLevel.alphabet()) if kind == "bytes" else letters
+        for word in sorted(words):
+            for end in range(1, min(len(word), 5)):
+                if word[: end + 1] not in vocab:
+                    merges.append((word[:end], word[end]))
+                    vocab.append(word[: end + 1])
+        ids = {piece: i for i, piece in enumerate(vocab)}
+        tokenizer = Tokenizer(models.BPE(ids, merges, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.add_special_tokens(vocab[:4])
+    specials = [(token, ids[token]) for token in ("<s>", "</s>")]
+    tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=specials)
     return tokenizer
 
 

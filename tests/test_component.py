@@ -37,7 +37,7 @@ def examples():
     ]
 
 
-def train(nlp, examples, steps=120, **kwargs):
+def train(nlp, examples, steps=200, **kwargs):
     fix_random_seed(0)
     optimizer = nlp.initialize(lambda: examples)
     optimizer.learn_rate = 0.05
