@@ -24,11 +24,11 @@ def recall_threshold(scored: Scored, recall: float) -> float:
 
 
 def rounded_down(logit: np.floating) -> float:
-    """Turn a logit into a threshold that reads well in a config."""
-    return float(np.floor(1000 * sigmoid(logit)) / 1000)
+    """Turn a logit into a threshold of three digits that it exceeds."""
+    return round(float(np.floor(1000 * sigmoid(logit))) / 1000, 3)
 
 
-def calibrate(pipeline: Path, dev: Path, output: Path, recall: float = 0.94) -> None:
+def calibrate(pipeline: Path, dev: Path, output: Path, recall: float = 0.98) -> None:
     """Write PIPELINE with new thresholds to OUTPUT.
 
     `threshold` is the highest that finds the share RECALL of the mentions of DEV, and
@@ -50,7 +50,6 @@ def calibrate(pipeline: Path, dev: Path, output: Path, recall: float = 0.94) -> 
         "flat_threshold": flat.at(tommer.flat_threshold),
     }
     for name, score in scores.items():
-        nlp.config["components"]["tommer"][name] = getattr(tommer, name)
         shown = ", ".join(f"{key.upper()} {100 * score[key]:.1f}" for key in "rpf")
         print(f"{name} {getattr(tommer, name)}: {shown}")
     nlp.meta["performance"]["calibration"] = scores
