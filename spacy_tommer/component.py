@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_examples
 from spacy_transformers import Transformer
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ragged
@@ -271,8 +271,8 @@ class Tommer(TrainablePipe):
         pretrained (Optional[str]): Name of a shipped head to start from, such as
             "minilm". Its backbone must be the transformer of the pipeline.
         """
-        validate_get_examples(get_examples, "Tommer.initialize")
         sample = list(islice(get_examples(), 100))
+        validate_examples(sample, "Tommer.initialize")
         if pretrained is None and not any(
             self.spans_key in example.reference.spans for example in sample
         ):

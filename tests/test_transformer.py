@@ -59,6 +59,15 @@ def test_long_docs_are_not_in_memory_together(tiny, monkeypatch):
     assert read_states(docs[0]).dataXd == pytest.approx(expected, abs=1e-5)
 
 
+def test_initialization_annotates_no_more_than_a_sample(make_nlp, tmp_path, passes):
+    nlp = make_nlp()
+    doc = nlp.make_doc(TEXTS[0])
+    doc.spans["mentions"] = [doc[0:2]]
+    DocBin(docs=[doc] * 3000).to_disk(tmp_path / "train.spacy")
+    nlp.initialize(lambda: AnnotatedCorpus(tmp_path / "train.spacy")(nlp))
+    assert sum(passes) < 2000 * len(doc)
+
+
 def test_annotated_corpus_runs_the_backbone_once(make_nlp, tmp_path, passes):
     nlp = make_nlp()
     docs = [nlp.make_doc(text) for text in TEXTS]
