@@ -5,7 +5,6 @@ from itertools import islice
 from typing import Any, Optional
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
@@ -15,12 +14,13 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ragged
 
 from .checkpoints import check_backbone, read_shipped
-from .decoding import greedy_decode, logit, sigmoid, threshold_decode
+from .decoding import logit, sigmoid
 from .losses import balanced_bce
+from .mentions import Mentions, find_mentions
 from .model import set_head
 from .scorer import mention_score
 from .transformer import batch_by_tokens
-from .units import mark_spans, mention_edges
+from .units import mark_spans
 
 IGNORED_KEY = "ignored"
 
@@ -113,76 +113,61 @@ class Tommer(TrainablePipe):
         docs (Iterable[Doc]): The Docs.
         scores (list[Ragged]): What `predict` gave.
         """
+        docs = list(docs)
         flat = self.flat_threshold
         lowest = self.threshold if flat is None else min(self.threshold, flat)
-        for doc, doc_scores in zip(docs, scores):
-            starts, ends, logits = self.decode(doc, doc_scores, lowest)
-            nested = logits > logit(self.threshold)
+        mentions = self.decode(docs, scores, lowest)
+        for doc, nested in zip(docs, mentions.above(self.threshold).by_doc()):
             doc.spans[self.spans_key] = SpanGroup(
                 doc,
                 name=self.spans_key,
-                attrs={"scores": sigmoid(logits[nested]).tolist()},
-                spans=self.make_spans(doc, starts[nested], ends[nested]),
+                attrs={"scores": sigmoid(nested.logits).tolist()},
+                spans=self.make_spans(doc, nested),
             )
-            if flat is not None:
-                sure = logits > logit(flat)
-                self.set_ents(doc, starts[sure], ends[sure], logits[sure])
+        if flat is not None:
+            self.set_ents(docs, mentions.above(flat))
 
     def decode(
-        self, doc: Doc, scores: Ragged, threshold: float
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
-        """Find the token spans above a threshold that can be mentions: those that begin
-        and end where a token does, and not with white space.
+        self, docs: Sequence[Doc], scores: Sequence[Ragged], threshold: float
+    ) -> Mentions:
+        """Find the mentions above a threshold.
 
-        doc (Doc): The Doc.
-        scores (Ragged): Its span logits.
-        threshold (float): Probability that a span must exceed.
-        RETURNS (tuple): First token, last token and logit of each span, in the order of
-            the text.
+        docs (Sequence[Doc]): The Docs.
+        scores (Sequence[Ragged]): Their span logits, as `predict` gives them.
+        threshold (float): Probability that a mention must exceed.
+        RETURNS (Mentions): The mentions of all Docs.
         """
-        logits = self.model.ops.to_numpy(scores.dataXd)
-        starts, ends, logits = threshold_decode(logits, threshold)
-        first, last = mention_edges(doc, scores.lengths)
-        starts, ends = first[starts], last[ends]
-        kept = np.flatnonzero((starts >= 0) & (ends >= 0))
-        kept = kept[np.lexsort((ends[kept], starts[kept]))]
-        return starts[kept], ends[kept], logits[kept]
+        ops = self.model.ops
+        logits = np.concatenate([ops.to_numpy(one.dataXd) for one in scores])
+        lengths = np.concatenate([ops.to_numpy(one.lengths) for one in scores])
+        return find_mentions(docs, logits, lengths, threshold)
 
-    def set_ents(
-        self,
-        doc: Doc,
-        starts: NDArray[np.intp],
-        ends: NDArray[np.intp],
-        logits: NDArray[np.floating],
-    ) -> None:
-        """Write the flat segmentation of one Doc to doc.ents.
+    def set_ents(self, docs: Sequence[Doc], mentions: Mentions) -> None:
+        """Write the flat segmentation to doc.ents.
 
-        doc (Doc): The Doc.
-        starts (NDArray): First token of each mention that may be taken. (M,)
-        ends (NDArray): Its last token. (M,)
-        logits (NDArray): Its logit. (M,)
+        docs (Sequence[Doc]): The Docs.
+        mentions (Mentions): Their mentions that may be taken.
         """
-        free = np.ones(len(doc), dtype="bool")
-        earlier = doc.ents
+        free = np.ones(mentions.offsets[-1], dtype="bool")
+        earlier = [list(doc.ents) for doc in docs]
         if not self.overwrite_ents:
-            for ent in earlier:
-                free[ent.start : ent.end] = False
-        picked = greedy_decode(starts, ends, logits, free)
-        spans = self.make_spans(doc, starts[picked], ends[picked])
-        if self.overwrite_ents:
-            for span in spans:
-                free[span.start : span.end] = False
-            earlier = [ent for ent in earlier if free[ent.start : ent.end].all()]
-        doc.set_ents([*spans, *earlier])
+            for ents, offset in zip(earlier, mentions.offsets):
+                for ent in ents:
+                    free[offset + ent.start : offset + ent.end] = False
+        picked = mentions[mentions.greedy(free)]
+        for doc, ents, flat in zip(docs, earlier, picked.by_doc()):
+            spans = self.make_spans(doc, flat)
+            if ents and self.overwrite_ents:
+                taken = {token.i for span in spans for token in span}
+                ents = [ent for ent in ents if taken.isdisjoint(token.i for token in ent)]
+            doc.set_ents(spans + ents)
 
-    def make_spans(
-        self, doc: Doc, starts: NDArray[np.intp], ends: NDArray[np.intp]
-    ) -> list[Span]:
-        """Make spans of a Doc from their first and last tokens."""
+    def make_spans(self, doc: Doc, mentions: Mentions) -> list[Span]:
+        """Make the spans of one Doc."""
         label = doc.vocab.strings.add(self.label)  # a sourced pipe has another vocab
         return [
             Span(doc, start, end + 1, label=label)
-            for start, end in zip(starts.tolist(), ends.tolist())
+            for start, end in zip(mentions.starts.tolist(), mentions.ends.tolist())
         ]
 
     def update(

@@ -62,12 +62,12 @@ def greedy_decode(
     free (NDArray[bool]): Whether a position may be taken; not changed.
     RETURNS (NDArray): Indices of the picked spans, in the order of the text.
     """
-    free = free.copy()
+    taken = bytearray((~free).tobytes())
+    first, behind = starts.tolist(), (ends + 1).tolist()
     picked = []
-    for i in np.lexsort((starts, starts - ends, -logits)):
-        span = slice(starts[i], ends[i] + 1)
-        if free[span].all():
-            free[span] = False
+    for i in np.lexsort((starts, starts - ends, -logits)).tolist():
+        if taken.find(1, first[i], behind[i]) < 0:
+            taken[first[i] : behind[i]] = b"\1" * (behind[i] - first[i])
             picked.append(i)
-    picked.sort(key=starts.__getitem__)
+    picked.sort(key=first.__getitem__)
     return np.asarray(picked, dtype="int")

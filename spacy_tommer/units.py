@@ -7,22 +7,20 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_SPACE
-from spacy.tokens import Doc, Span
+from spacy.tokens import Span
 
 Ints = NDArray[np.intp]
 
 
-def mention_edges(doc: Doc, lengths: Ints) -> tuple[Ints, Ints]:
-    """Tell at which units a mention may begin and end: where a token does that is not
-    white space.
+def edge_tokens(lengths: Ints, solid: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Tell which token, if any, begins or ends with each unit.
 
-    doc (Doc): The Doc.
     lengths (Ints): How many units each token has. (T,)
-    RETURNS (tuple[Ints, Ints]): For each unit, the token that begins with it, or -1;
-        and the token that ends with it, or -1. (N,), (N,)
+    solid (NDArray[bool]): Whether a mention may begin or end with the token. (T,)
+    RETURNS (tuple[Ints, Ints]): For each unit, the solid token that begins with it, or -1;
+        and the one that ends with it, or -1. (N,), (N,)
     """
-    tokens = np.flatnonzero((lengths > 0) & (doc.to_array(IS_SPACE) == 0))
+    tokens = np.flatnonzero((lengths > 0) & solid)
     ends = np.cumsum(lengths)
     first, last = np.full((2, lengths.sum()), -1)
     first[(ends - lengths)[tokens]] = tokens

@@ -13,7 +13,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
 
-from ..decoding import greedy_decode, logit
+from ..decoding import logit
 
 # Spans below this probability are not looked at.
 FLOOR = 1e-4
@@ -103,19 +103,19 @@ def score_docs(
     with nlp.select_pipes(enable=before):
         for batch in minibatch(docs, BATCH):
             predicted = list(nlp.pipe(doc.text for doc in batch))
-            for doc, reference, scores in zip(predicted, batch, pipe.predict(predicted)):
-                starts, ends, doc_logits = pipe.decode(doc, scores, FLOOR)
+            found = pipe.decode(predicted, pipe.predict(predicted), FLOOR)
+            everywhere = np.ones(found.offsets[-1], dtype="bool")
+            picked.append(spans + found.greedy(everywhere))
+            logits.append(found.logits)
+            spans += len(found.logits)
+            for doc, reference, own in zip(predicted, batch, found.by_doc()):
                 mentions = {
                     (span.start_char, span.end_char) for span in reference.spans["mentions"]
                 }
                 first = [token.idx for token in doc]
                 last = [token.idx + len(token) for token in doc]
-                found = ((first[s], last[e]) for s, e in zip(starts, ends))
-                is_gold.append(np.array([span in mentions for span in found], bool))
-                logits.append(doc_logits)
-                free = np.ones(len(doc), dtype="bool")
-                picked.append(spans + greedy_decode(starts, ends, doc_logits, free))
-                spans += len(starts)
+                places = ((first[s], last[e]) for s, e in zip(own.starts, own.ends))
+                is_gold.append(np.array([place in mentions for place in places], bool))
                 gold += len(mentions)
     all_logits, all_gold = np.concatenate(logits), np.concatenate(is_gold)
     flat = np.concatenate(picked)
