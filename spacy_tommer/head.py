@@ -39,8 +39,8 @@ class MentionHead(nn.Module):
                 "MentionHead must be 1 or more."
             )
         self.max_length = max_length
-        self.query = nn.Parameter(torch.randn(width, rank))  # (d, r)
-        self.key = nn.Parameter(torch.randn(width, rank))  # (d, r)
+        self.query = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
+        self.key = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
         self.value = nn.Linear(width, 1)
         self.start_value = nn.Linear(width, 1, bias=False) if start_value else None
         # match, min pool, max pool, value at the end, value behind the end
