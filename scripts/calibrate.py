@@ -20,6 +20,11 @@ def f1_threshold(scored: Scored) -> float:
 def recall_threshold(scored: Scored, recall: float) -> float:
     """Find the highest threshold that reaches a recall."""
     index = np.searchsorted(scored.right, recall * scored.gold)
+    if index == len(scored.logits):
+        raise ValueError(
+            f"No threshold finds {100 * recall:.1f} % of the mentions; all spans together "
+            f"find {100 * scored.right[-1] / scored.gold:.1f} %. Give a lower --recall."
+        )
     return rounded_down(scored.logits[index])
 
 

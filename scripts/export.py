@@ -34,8 +34,8 @@ Finds entity mentions in English text, nested and flat.
 | --- | --- | --- | --- | --- |
 {rows}
 
-`threshold` is the highest that finds 98 % of the mentions; `flat_threshold` has the best F1
-of the flat segmentation. The benchmarks are in the README.
+`threshold` is the highest that finds the wanted share of the mentions; `flat_threshold` has
+the best F1 of the flat segmentation. The benchmarks are in the README.
 """
 
 
@@ -89,7 +89,13 @@ def export(pipeline: Path, name: str, data: Path, command: str) -> None:
     folder = MODELS / name
     folder.mkdir(exist_ok=True)
     shipped_config(nlp).to_disk(folder / "config.cfg")
-    weights = head_to_bytes(head, backbone=shim.name, sha256=shim.cut.sha256)
+    weights = head_to_bytes(
+        head,
+        backbone=shim.name,
+        sha256=shim.cut.sha256,
+        layer=str(shim.layers[-1]),
+        unit=nlp.get_pipe("tommer").model.attrs["unit"],
+    )
     (folder / "head.safetensors").write_bytes(weights)
     card = make_card(nlp, name, data.read_text("utf-8"), command)
     (folder / "card.md").write_text(card, "utf-8")

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Optional, TextIO
+from typing import Annotated, BinaryIO, Optional, TextIO
 
 import typer
 from spacy.language import Language
@@ -17,6 +18,9 @@ from tqdm import tqdm
 from .formats import write_html, write_jsonl, write_table
 from .pipelines import load
 from .shards import ShardWriter
+
+# Texts whose words are in memory at once.
+CHUNK = 4096
 
 
 class Format(str, Enum):
@@ -74,7 +78,9 @@ def main(
         spans_key = settle(nlp, model, threshold)
     except (ValueError, OSError, ImportError) as error:
         fail(str(error))
-    docs = progress(nlp.pipe(read(texts, file)), output)
+    if None not in (file, output) and output.exists() and output.samefile(file):
+        fail(f"{output} is read and would be overwritten: name another --output.")
+    docs = progress(annotate(nlp, read(texts, file), format), output)
     try:
         if format is Format.spacy:
             with ShardWriter(output) as shards:
@@ -85,7 +91,7 @@ def main(
                 WRITERS[format](docs, stream, spans_key)
     except BrokenPipeError:  # the reader of standard output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -120,18 +126,40 @@ def read(texts: Optional[list[str]], file: Optional[Path]) -> Iterator[str]:
     for text in texts or ():
         yield text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if file is not None:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            yield from (line.rstrip("\n") for line in lines)
+        with file.open("rb") as stream:
+            yield from read_lines(stream)
     elif not texts:
-        lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
-        yield from (line.rstrip("\n") for line in lines)
+        yield from read_lines(sys.stdin.buffer)
+
+
+def read_lines(stream: BinaryIO) -> Iterator[str]:
+    """Read the lines of a file, without a byte order mark and the ends of lines."""
+    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="\n")
+    yield from (line.removesuffix("\n").removesuffix("\r") for line in lines)
+
+
+def annotate(nlp: Language, texts: Iterator[str], format: Format) -> Iterator[Doc]:
+    """Find the mentions of a stream of texts.
+
+    nlp (Language): The pipeline.
+    texts (Iterator[str]): The texts.
+    format (Format): The output; a page needs all Docs at once, the others forget the words
+        of those that are written.
+    YIELDS (Doc): The Docs, in order.
+    """
+    if format is Format.html:
+        yield from nlp.pipe(texts)
+    else:
+        for first in texts:
+            with nlp.memory_zone():
+                yield from nlp.pipe(chain([first], islice(texts, CHUNK - 1)))
 
 
 def progress(docs: Iterable[Doc], output: Optional[Path]) -> Iterable[Doc]:
     """Show a progress bar on standard error if the run is long and it can be seen."""
     mixed = output is None and sys.stdout.isatty()
-    hidden = True if mixed or not sys.stderr.isatty() else None
-    return tqdm(docs, unit=" texts", delay=2, disable=hidden)
+    # None leaves it to tqdm, which shows nothing where standard error is no terminal.
+    return tqdm(docs, unit=" texts", delay=2, disable=True if mixed else None)
 
 
 @contextmanager
@@ -153,7 +181,8 @@ def opened(output: Optional[Path], whole: bool) -> Iterator[TextIO]:
         try:
             with path.open("w", encoding="utf-8", newline="\n") as stream:
                 yield stream
-            os.replace(path, output)
+            if whole:
+                os.replace(path, output)
         except BaseException:
             if whole:
                 path.unlink(missing_ok=True)

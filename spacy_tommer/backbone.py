@@ -17,15 +17,34 @@ from .sources import find_config, find_folder
 from .states import BackboneData
 from .windows import tokenize_windows
 
+PARALLELISM = "TOKENIZERS_PARALLELISM"
 
-def run_alone() -> None:
-    """Keep a forked worker from waiting for threads that only its parent has."""
+
+def before_fork() -> None:
+    """Keep the tokenizer from warning that its threads do not survive a fork."""
+    global unset
+    unset = PARALLELISM not in os.environ
+    if unset:
+        os.environ[PARALLELISM] = "false"
+
+
+def after_fork_in_parent() -> None:
+    """Let the tokenizer use its threads again."""
+    if unset:
+        del os.environ[PARALLELISM]
+
+
+def after_fork_in_child() -> None:
+    """Keep torch from waiting for threads that only the parent has."""
     torch.set_num_threads(1)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=run_alone)
+    os.register_at_fork(
+        before=before_fork,
+        after_in_parent=after_fork_in_parent,
+        after_in_child=after_fork_in_child,
+    )
 
 
 def Backbone(
@@ -55,7 +74,7 @@ def Backbone(
             f"`stride` ({stride}) of spacy_tommer.Backbone.v1 must lie between 1 and "
             f"`window` ({window}), or tokens would be left out."
         )
-    model: Model[list[Doc], FullTransformerBatch] = Model(
+    model = BackboneModel(
         "backbone",
         forward,
         init=init,
@@ -67,6 +86,15 @@ def Backbone(
     if config is not None:
         model.set_dim("nO", AutoConfig.from_pretrained(config.parent).hidden_size)
     return model
+
+
+class BackboneModel(Model[list[Doc], FullTransformerBatch]):
+    """A model whose width is what was seen last: a saved pipeline may find another model
+    at the place that its weights once came from."""
+
+    def set_dim(self, name: str, value: int, *, force: bool = False) -> None:
+        """Set a dimension, also to another value."""
+        super().set_dim(name, value, force=True)
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
@@ -82,9 +110,8 @@ def cut_model(model: Model) -> CutModel:
     """
     shim: BackboneShim = model.shims[0]
     if shim.cut is None:
-        blocks = max(shim.layers) + 1
-        shim.cut = CutModel.from_folder(find_folder(shim.name, blocks), blocks)
-    model.set_dim("nO", shim.cut.config.hidden_size, force=True)
+        shim.load()
+    model.set_dim("nO", shim.cut.config.hidden_size)
     return shim.cut
 
 
@@ -94,20 +121,20 @@ def forward(
     """Run the frozen model over the Docs that do not carry its states yet."""
     cut = cut_model(model)
     layers = model.shims[0].layers
-    data = [carried(doc, layers, cut.sha256) for doc in docs]
+    windows = model.attrs["window"], model.attrs["stride"]
+    data = [carried(doc, (layers, cut.sha256, windows)) for doc in docs]
     new = [doc for doc, carries in zip(docs, data) if carries is None]
     if new:
-        made = iter(annotate(new, cut, layers, model.attrs, model.ops))
+        made = iter(annotate(new, cut, layers, windows, model.ops))
         data = [next(made) if carries is None else carries for carries in data]
     return BackboneBatch(data), lambda d_batch: docs
 
 
-def carried(doc: Doc, layers: tuple[int, ...], sha256: str) -> Optional[BackboneData]:
+def carried(doc: Doc, maker: tuple) -> Optional[BackboneData]:
     """Get what a Doc carries already, if a backbone like this one made it.
 
     doc (Doc): The Doc.
-    layers (tuple[int]): The blocks of the backbone.
-    sha256 (str): Hash of its weights.
+    maker (tuple): The backbone's blocks, the hash of its weights, its window and stride.
     RETURNS (Optional[BackboneData]): The states; empty ones for an empty Doc.
     """
     if not len(doc):
@@ -115,7 +142,7 @@ def carried(doc: Doc, layers: tuple[int, ...], sha256: str) -> Optional[Backbone
     data = doc._.trf_data
     same = (
         isinstance(data, BackboneData)
-        and (data.layers, data.sha256) == (layers, sha256)
+        and (data.layers, data.sha256, data.windows) == maker
         and len(data.align.lengths) == len(doc)
     )
     return data if same else None
@@ -125,7 +152,7 @@ def annotate(
     docs: Sequence[Doc],
     cut: CutModel,
     layers: tuple[int, ...],
-    windows: dict[str, int],
+    windows: tuple[int, int],
     ops: Ops,
 ) -> list[BackboneData]:
     """Compute the states of Docs.
@@ -133,20 +160,18 @@ def annotate(
     docs (Sequence[Doc]): Docs that are not empty.
     cut (CutModel): The language model.
     layers (tuple[int]): The wanted blocks.
-    windows (dict[str, int]): "window" and "stride".
+    windows (tuple[int, int]): Window and stride, in tokens.
     ops (Ops): Where the states are wanted.
     RETURNS (list[BackboneData]): The states of each Doc.
     """
-    pieces = tokenize_windows(
-        cut.tokenizer, docs, windows["window"], windows["stride"], cut.max_pieces
-    )
+    pieces = tokenize_windows(cut.tokenizer, docs, windows[0], windows[1], cut.overlap)
     arrays = [torch2xp(states, ops=ops) for states in cut.states(pieces, layers)]
     data = []
     for part, wordpieces, align in pieces.by_doc():
         output = ModelOutput(last_hidden_state=arrays[-1][None, part])
         if len(arrays) > 1:
             output["layer_states"] = [array[None, part] for array in arrays]
-        data.append(BackboneData(wordpieces, output, align, layers, cut.sha256))
+        data.append(BackboneData(wordpieces, output, align, layers, cut.sha256, windows))
     return data
 
 
@@ -180,8 +205,15 @@ class BackboneShim(Shim):
         self.layers = layers
         self.cut: Optional[CutModel] = None
 
+    def load(self) -> None:
+        """Load the model."""
+        blocks = max(self.layers) + 1
+        self.cut = CutModel.from_folder(find_folder(self.name, blocks), blocks)
+
     def to_bytes(self) -> bytes:
-        """Write the model, if it is loaded."""
+        """Write the model; nothing if it is not on this machine."""
+        if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
+            self.load()
         return b"" if self.cut is None else self.cut.to_bytes()
 
     def from_bytes(self, data: bytes) -> "BackboneShim":

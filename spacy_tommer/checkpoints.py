@@ -76,11 +76,13 @@ def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
     return head_from_bytes(path.read_bytes(), str(path))
 
 
-def check_backbone(metadata: dict[str, str], sha256: str) -> None:
-    """Refuse a backbone that a shipped head was not trained on.
+def check_backbone(metadata: dict[str, str], sha256: str, layer: int, unit: str) -> None:
+    """Refuse states that a shipped head was not trained on.
 
     metadata (dict[str, str]): Metadata of the head.
     sha256 (str): Hash of the weights of the backbone.
+    layer (int): The block that is read, counted from 0.
+    unit (str): What a state stands for.
     """
     if sha256 != metadata["sha256"]:
         raise ValueError(
@@ -89,32 +91,45 @@ def check_backbone(metadata: dict[str, str], sha256: str) -> None:
             f"({sha256 or 'of no known hash'}). Get the right ones with: "
             f"{install_line(metadata['backbone'])}"
         )
+    for name, value in (("layer", str(layer)), ("unit", unit)):
+        if value != metadata[name]:
+            raise ValueError(
+                f"The head was trained on {name} {metadata[name]} of its backbone, and the "
+                f"config asks for {name} {value}: see `layers` of the transformer, and "
+                "`layer` and `unit` of [components.tommer.model]."
+            )
 
 
 def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
     """Read a released ToMMeR checkpoint.
 
     folder (Path): The folder with definition.json and parameters.
-    RETURNS (tuple[MentionHead, dict[str, Any]]): The head; and the definition's
-        fields, among them `llm_name` and `layer`.
+    RETURNS (tuple[MentionHead, dict[str, Any]]): The head; and where its states come from,
+        `llm_name` and `layer`.
     """
     try:
-        definition = json.loads((folder / "definition.json").read_text("utf-8"))
-        fields = next(
-            thing["fields"] for thing in definition["objects"] if thing["type"] == "ToMMeR"
-        )
+        objects = json.loads((folder / "definition.json").read_text("utf-8"))["objects"]
+        fields = next(thing["fields"] for thing in objects if thing["type"] == "ToMMeR")
         weights = torch.load(folder / "parameters", map_location="cpu", weights_only=True)
         weights = {ours: weights[theirs] for theirs, ours in RELEASED.items()}
+        weights["mixing"] = weights["mixing"].flatten()
+        # The released window is the largest distance from start to end.
+        max_length = fields["sliding_window"] + 1
+        head = MentionHead(*weights["query"].shape, max_length)
+        head.load_state_dict(weights)
+        definition = {"llm_name": fields["llm_name"], "layer": fields["layer"]}
     except FileNotFoundError as error:
         raise ValueError(
             f"The ToMMeR checkpoint {folder} lacks {error.filename}."
         ) from error
     except (
         ValueError,
-        KeyError,
+        LookupError,
         TypeError,
+        AttributeError,
         StopIteration,
         RuntimeError,
+        EOFError,
         pickle.UnpicklingError,
     ) as error:
         raise ValueError(
@@ -128,9 +143,4 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
                 f"The ToMMeR checkpoint {folder} has {field} = {fields[field]!r}; only "
                 f"{value!r}, the setting of the released weights, can be read."
             )
-    weights["mixing"] = weights["mixing"].flatten()
-    # The released window is the largest distance from start to end.
-    max_length = fields["sliding_window"] + 1
-    head = MentionHead(*weights["query"].shape, max_length)
-    head.load_state_dict(weights)
-    return head, fields
+    return head, definition

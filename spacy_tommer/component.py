@@ -37,11 +37,11 @@ class Setting:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, pipe: "Tommer", owner: type) -> Any:
-        return pipe.cfg[self.name]
+    def __get__(self, pipe: Optional["Tommer"], owner: type) -> Any:
+        return self if pipe is None else pipe.cfg[self.name]
 
     def __set__(self, pipe: "Tommer", value: Any) -> None:
-        if self.check is not None and value is not None:
+        if self.check is not None:
             self.check(value)
         pipe.cfg[self.name] = value
 
@@ -55,7 +55,7 @@ class Tommer(TrainablePipe):
     spans_key = Setting()
     label = Setting()
     threshold = Setting(logit)
-    flat_threshold = Setting(logit)
+    flat_threshold = Setting(lambda value: value is None or logit(value))
     overwrite_ents = Setting()
 
     def __init__(
@@ -248,7 +248,7 @@ class Tommer(TrainablePipe):
         nlp: Optional[Language] = None,
         pretrained: Optional[str] = None,
     ) -> None:
-        """Make a new head, or take a shipped one.
+        """Take a shipped head, or make a new one unless there is one.
 
         get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
         nlp (Optional[Language]): The pipeline, whose transformer gives the sample its
@@ -266,11 +266,14 @@ class Tommer(TrainablePipe):
                 f"nothing to learn. Write doc.spans[{self.spans_key!r}], with an empty "
                 "list where a text has no mention."
             )
-        doc = next((eg.x for eg in sample if len(eg.x)), Doc(self.vocab, ["mention"]))
-        doc = self.with_states(doc, nlp)
+        carried = (eg.x for eg in sample if eg.x._.trf_data is not None and len(eg.x))
+        doc = next(carried, None) or self.with_states(Doc(self.vocab, ["mention"]), nlp)
         if pretrained is not None:
             head, metadata = read_shipped(pretrained)
-            check_backbone(metadata, getattr(doc._.trf_data, "sha256", ""))
+            data, attrs = doc._.trf_data, self.model.attrs
+            layers = getattr(data, "layers", (attrs["layer"],))
+            layer = layers[-1] if attrs["layer"] is None else attrs["layer"]
+            check_backbone(metadata, getattr(data, "sha256", ""), layer, attrs["unit"])
             set_head(self.model, head)
         self.model.initialize(X=[doc])
 
@@ -279,5 +282,5 @@ class Tommer(TrainablePipe):
         pipes = nlp.components if nlp is not None else []
         for _, pipe in pipes:
             if isinstance(pipe, Transformer) and doc._.trf_data is None:
-                doc = pipe(doc.copy())
+                doc = pipe(doc)
         return doc

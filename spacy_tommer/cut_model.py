@@ -4,6 +4,7 @@ Axis letters: B rows of a batch; T wordpieces of a row, padded; K kept wordpiece
 """
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,11 +22,14 @@ from transformers.utils import logging
 
 from . import tensors
 from .sources import weights_hash
-from .windows import Pieces
+from .windows import Pieces, limit_pieces
 
 # Wordpieces that run through the model at once: enough to keep the cores busy, few
 # enough that rows of about one length meet.
-BATCH_PIECES = 1024
+BATCH_PIECES = 512
+
+# Hooks on a model catch the passes of all threads.
+LOCK = threading.Lock()
 
 
 class CutModel:
@@ -43,7 +47,7 @@ class CutModel:
         self.network = network.requires_grad_(False).eval().to(get_torch_default_device())
         self.tokenizer = tokenizer
         self.sha256 = sha256
-        self.max_pieces = position_limit(network)
+        self.overlap = limit_pieces(tokenizer, position_limit(network))
 
     @classmethod
     def from_folder(cls, folder: Path, blocks: int) -> "CutModel":
@@ -132,8 +136,8 @@ class CutModel:
         device = get_torch_default_device()
         shape = len(pieces.row), self.config.hidden_size
         states = {layer: torch.empty(shape, device=device) for layer in layers}
-        pad = self.config.pad_token_id or 0
-        with torch.inference_mode(), block_outputs(self.network, layers) as outputs:
+        pad = max(self.config.pad_token_id or 0, 0)  # some configs say -1
+        with LOCK, torch.inference_mode(), block_outputs(self.network, layers) as outputs:
             for batch in pieces.batches(BATCH_PIECES):
                 arrays = map(torch.from_numpy, pieces.padded(batch, pad))
                 ids, mask, kept, cells = (array.to(device) for array in arrays)

@@ -15,7 +15,7 @@ def logit(probability: float) -> float:
     probability (float): A threshold between 0 and 1, both included.
     RETURNS (float): Its logit; -inf for 0 and inf for 1.
     """
-    if not 0 <= probability <= 1:
+    if probability is None or not 0 <= probability <= 1:
         raise ValueError(
             f"A threshold must lie between 0 and 1, and {probability} does not."
         )

@@ -1,6 +1,7 @@
 """Write mentions for people and programs: as a table, JSON lines or a page."""
 
 import json
+import warnings
 from collections.abc import Iterable
 from typing import Any, Optional, TextIO
 
@@ -44,9 +45,11 @@ def write_html(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
     spans_key (str): Key of the mentions in doc.spans.
     """
     options = {"spans_key": spans_key}
-    page = displacy.render(
-        list(docs), style="span", page=True, jupyter=False, options=options
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\[W117\]")  # a text without mentions
+        page = displacy.render(
+            list(docs), style="span", page=True, jupyter=False, options=options
+        )
     stream.write(page + "\n")
 
 
@@ -56,7 +59,7 @@ def record(doc: Doc, spans_key: str) -> dict[str, Any]:
     doc (Doc): The Doc.
     spans_key (str): Key of the mentions in doc.spans.
     RETURNS (dict[str, Any]): "text"; "mentions" and "flat", each a list of start_char,
-        end_char, text and score. An entity that another component wrote has no score.
+        end_char, text and score, which is null for an entity that is no mention.
     """
     mentions = list(scored(doc, spans_key))
     scores = {(span.start, span.end): score for span, score in mentions}

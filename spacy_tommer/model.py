@@ -60,7 +60,7 @@ def Tommer(
 def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
     """Make a new head, as wide as the states of the given Docs, unless there is one."""
     if model.shims[0]._model is None:
-        width = next(len(row) for doc in X or () for row in read(model, doc).dataXd)
+        width = max(read(model, doc).dataXd.shape[1] for doc in X)
         attrs = model.attrs
         head = MentionHead(width, attrs["rank"], attrs["max_length"], attrs["start_value"])
         set_head(model, head)
@@ -152,7 +152,7 @@ def score(
     if not filled:
         nothing = model.ops.alloc2f(0, head.max_length)
         return [Ragged(nothing, text.lengths) for text in states], lambda d_logits: None
-    packed = model.ops.xp.concatenate(filled)
+    packed = model.ops.xp.concatenate([model.ops.asarray(text) for text in filled])
     if packed.shape[1] != head.query.shape[0]:
         raise ValueError(
             f"The head reads states of width {head.query.shape[0]}, and the transformer "

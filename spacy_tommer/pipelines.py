@@ -30,8 +30,8 @@ def load(name: Union[str, Path]) -> Language:
         if (folder / "config.cfg").is_file():
             return util.load_model(folder)
         if (folder / "definition.json").is_file():
-            head, fields = read_released(folder)
-            return build(released_config(head, fields), head)
+            head, definition = read_released(folder)
+            return build(released_config(head, definition), head)
         if folder.is_dir():
             raise ValueError(
                 f"The folder {folder} holds neither a pipeline (config.cfg) nor a "
@@ -39,7 +39,8 @@ def load(name: Union[str, Path]) -> Language:
             )
     head, metadata = read_shipped(str(name))
     nlp = build(Config().from_disk(MODELS / str(name) / "config.cfg"), head)
-    check_backbone(metadata, nlp.get_pipe("transformer").model.shims[0].cut.sha256)
+    shim, model = nlp.get_pipe("transformer").model.shims[0], nlp.get_pipe("tommer").model
+    check_backbone(metadata, shim.cut.sha256, shim.layers[-1], model.attrs["unit"])
     return nlp
 
 
@@ -63,16 +64,16 @@ def build(config: dict[str, Any], head: MentionHead) -> Language:
     return nlp
 
 
-def released_config(head: MentionHead, fields: dict[str, Any]) -> dict[str, Any]:
+def released_config(head: MentionHead, definition: dict[str, Any]) -> dict[str, Any]:
     """Describe the pipeline of a released ToMMeR checkpoint.
 
     head (MentionHead): Its head.
-    fields (dict[str, Any]): The fields of its definition.
+    definition (dict[str, Any]): Its definition.
     RETURNS (dict[str, Any]): The config.
     """
     config = Config().from_disk(MODELS / "released.cfg")
     config["components"]["transformer"]["model"].update(
-        name=fields["llm_name"], layers=[fields["layer"]]
+        name=definition["llm_name"], layers=[definition["layer"]]
     )
     config["components"]["tommer"]["model"].update(
         rank=head.query.shape[1], max_length=head.max_length

@@ -4,12 +4,11 @@ import hashlib
 import importlib.util
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Optional
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
-
-from .gguf import convert_gguf
 
 # Packages of the Python index that carry a model of the Hugging Face hub: where it
 # lies in the package, and how to install it.
@@ -108,6 +107,8 @@ def convert_aside(path: Path, folder: Path, blocks: int) -> None:
     folder (Path): The folder to make.
     blocks (int): How many of its blocks.
     """
+    from .gguf import convert_gguf  # reads parts of transformers that others don't need
+
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
         made = Path(aside, folder.name)
@@ -153,6 +154,13 @@ def file_hash(path: Path) -> str:
     path (Path): The file.
     RETURNS (str): Its SHA-256 in hexadecimal.
     """
+    status = path.stat()
+    return hash_version(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache
+def hash_version(path: Path, modified: int, size: int) -> str:
+    """Hash a file that has not changed since it was modified."""
     with path.open("rb") as file_:
         digest = hashlib.sha256()
         while chunk := file_.read(1 << 20):

@@ -27,10 +27,12 @@ class BackboneData(TransformerData):
     layers (tuple[int]): The blocks, counted from 0; `last_hidden_state` is the last,
         and `layer_states` lists them all when there are several.
     sha256 (str): Hash of the backbone's weights.
+    windows (tuple[int, int]): Its window and stride, in tokens.
     """
 
     layers: tuple[int, ...] = ()
     sha256: str = ""
+    windows: tuple[int, int] = (0, 0)
 
 
 def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> Ragged:

@@ -113,7 +113,7 @@ def tokenize_windows(
     docs: Sequence[Doc],
     window: int,
     stride: int,
-    max_pieces: Optional[int],
+    overlap: int,
 ) -> Pieces:
     """Tokenize Docs by windows. Nothing is cut off: a window of too many wordpieces
     becomes several overlapping rows.
@@ -122,11 +122,12 @@ def tokenize_windows(
     the first window that holds that token. A token without a wordpiece of its own
     shares the one that covers it.
 
-    tokenizer (Tokenizer): The tokenizer, with its special tokens.
+    tokenizer (Tokenizer): The tokenizer, set up by `limit_pieces`.
     docs (Sequence[Doc]): Docs that are not empty.
     window (int): Tokens in a window.
     stride (int): Tokens from the start of one window to the next.
-    max_pieces (Optional[int]): Most wordpieces in a row, special tokens included.
+    overlap (int): How many wordpieces a row repeats of the one before, if a window has too
+        many for one row.
     RETURNS (Pieces): The wordpieces.
     """
     texts: list[str] = []
@@ -150,7 +151,7 @@ def tokenize_windows(
         char_offset += len(text) + 1
     token_starts, token_ends = np.concatenate(token_start), np.concatenate(token_end)
 
-    parts, row_window, repeated = encode(tokenizer, texts, max_pieces)
+    parts, row_window, repeated = encode(tokenizer, texts, overlap)
     sizes = np.array([len(part) for part in parts])
     row_bounds = np.concatenate(([0], np.cumsum(sizes)))
     row = np.repeat(np.arange(len(parts)), sizes)
@@ -199,23 +200,33 @@ def tokenize_windows(
     )
 
 
-def encode(
-    tokenizer: Tokenizer, texts: list[str], max_pieces: Optional[int]
-) -> tuple[list[Encoding], Ints, Ints]:
-    """Tokenize texts, the long ones in overlapping parts.
+def limit_pieces(tokenizer: Tokenizer, most: Optional[int]) -> int:
+    """Set a tokenizer up to cut long texts into overlapping parts.
 
     tokenizer (Tokenizer): The tokenizer, with its special tokens.
-    texts (list[str]): The texts.
-    max_pieces (Optional[int]): Most wordpieces in a part, special tokens included.
-    RETURNS (tuple): The parts; the text of each; and the column of its first wordpiece
-        that is in no part before. (R,), (R,)
+    most (Optional[int]): Most wordpieces in a part, special tokens included.
+    RETURNS (int): How many wordpieces a part repeats of the one before.
     """
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    overlap = 0
-    if max_pieces is not None:
-        overlap = (max_pieces - tokenizer.num_special_tokens_to_add(False)) // 4
-        tokenizer.enable_truncation(max_pieces, stride=overlap)
+    if most is None:
+        return 0
+    overlap = (most - tokenizer.num_special_tokens_to_add(False)) // 4
+    tokenizer.enable_truncation(most, stride=overlap)
+    return overlap
+
+
+def encode(
+    tokenizer: Tokenizer, texts: list[str], overlap: int
+) -> tuple[list[Encoding], Ints, Ints]:
+    """Tokenize texts, the long ones in overlapping parts.
+
+    tokenizer (Tokenizer): The tokenizer, set up by `limit_pieces`.
+    texts (list[str]): The texts.
+    overlap (int): How many wordpieces a part repeats of the one before.
+    RETURNS (tuple): The parts; the text of each; and the column of its first wordpiece
+        that is in no part before. (R,), (R,)
+    """
     parts: list[Encoding] = []
     text_of, repeated = [], []
     for i, encoding in enumerate(tokenizer.encode_batch(texts)):

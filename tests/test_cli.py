@@ -118,7 +118,8 @@ def test_spacy_shards(model, tmp_path):
     assert docs[1][0].spans["mentions"].attrs["scores"] == pytest.approx(
         expected.spans["mentions"].attrs["scores"], abs=1e-4
     )
-    assert docs[1][0].ents == expected.ents or len(docs[1][0].ents) == len(expected.ents)
+    ents = [(ent.start, ent.end, ent.label_) for ent in expected.ents]
+    assert ents == [(ent.start, ent.end, ent.label_) for ent in docs[1][0].ents]
     _, error = run(*args, stdin=b"x", code=2)
     assert "already holds" in error
     _, error = run("x", "--format", "spacy", code=2)
@@ -175,6 +176,25 @@ def test_two_thousand_random_texts(model):
     assert [json.loads(line)["text"] for line in out.split("\n")[:-1]] == texts
     out, _ = run("--model", model, stdin=stdin)
     assert len(out.splitlines()) >= 2000
+
+
+def test_lines(model, tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_bytes(b"\xef\xbb\xbfa\rb\r\nc\n")
+    out, _ = run("--file", str(file), "--model", model, "--format", "jsonl")
+    assert [json.loads(line)["text"] for line in out.splitlines()] == ["a\rb", "c"]
+    _, error = run("--file", str(file), "--model", model, "--output", str(file), code=2)
+    assert "overwritten" in error
+    assert file.stat().st_size == 10
+
+
+def test_pipeline_without_weights(tiny, tmp_path):
+    nlp = spacy.blank("en")
+    add_backbone(nlp, tiny("bert"))
+    nlp.add_pipe("tommer")
+    nlp.to_disk(tmp_path / "nlp")
+    _, error = run("x", "--model", str(tmp_path / "nlp"), code=2)
+    assert "pretrained" in error
 
 
 def test_wrong_use_is_explained(model, tmp_path):

@@ -374,3 +374,4 @@ def test_two_processes(make_nlp, examples, tmp_path):
     )
     count = len(nlp("Barack Obama was born in Hawaii.").spans["mentions"])
     assert shown.stdout.strip() == f"20 {{{count}}}", shown.stderr
+    assert "fork" not in shown.stderr

@@ -117,6 +117,8 @@ def score_docs(
                 places = ((first[s], last[e]) for s, e in zip(own.starts, own.ends))
                 is_gold.append(np.array([place in mentions for place in places], bool))
                 gold += len(mentions)
+    if not logits:
+        raise ValueError("There are no gold texts to score.")
     all_logits, all_gold = np.concatenate(logits), np.concatenate(is_gold)
     flat = np.concatenate(picked)
     return (
