@@ -256,4 +256,5 @@ def test_tuning_a_shipped_head(tmp_path):
             annotates=["transformer"],
         )
     nlp.get_pipe("tommer").threshold = 0.5
-    assert [s.text for s in nlp(text).spans["mentions"]] == ["red door", "old house"]
+    doc = nlp(text)
+    assert [span.text for span in doc.spans["mentions"]] == ["red door", "old house"]
