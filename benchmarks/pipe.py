@@ -27,8 +27,6 @@ import spacy_tommer
 def bare_pass(nlp: Language, texts: list[str], batch_size: int) -> None:
     """Run the cut model alone over texts in batches sorted by length."""
     cut = nlp.get_pipe("transformer").model.shims[0].cut
-    cut.tokenizer.no_truncation()
-    cut.tokenizer.no_padding()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=cut.tokenizer)
     tokenizer.pad_token_id = cut.config.pad_token_id or 0
     encoded = tokenizer(texts, return_token_type_ids=False)

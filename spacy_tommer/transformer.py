@@ -28,8 +28,8 @@ def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
 
 
 class TokenBatchedTransformer(Transformer):
-    """A transformer pipe that takes many short Docs at once, which pays since windows of
-    about one length run together, and few long ones, whose states fill the memory."""
+    """A transformer pipe that takes many short Docs at once, so that windows of about one
+    length run together, and few long ones, whose states would fill the memory."""
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Annotate a stream of Docs.
