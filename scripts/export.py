@@ -34,8 +34,9 @@ Finds entity mentions in English text, nested and flat.
 | --- | --- | --- | --- | --- |
 {rows}
 
-`threshold` is the highest that finds the wanted share of the mentions; `flat_threshold` has
-the best F1 of the flat segmentation. The benchmarks are in the README.
+The mean over the sets. `threshold` is the highest at which the recall on the validation
+texts of every set is at least 85 % and their mean at least 94 %; `flat_threshold` has the
+best mean F1 of the flat segmentation. The benchmarks are in the README.
 """
 
 
@@ -61,7 +62,7 @@ def make_card(nlp: Language, name: str, data: str, command: str) -> str:
     head = get_head(tommer.model)
     rows = [
         f"| {key} | {thresholds(nlp)[key]} | "
-        + " | ".join(f"{100 * score[m]:.1f}" for m in "rpf")
+        + " | ".join(f"{100 * score['mean'][m]:.1f}" for m in "rpf")
         + " |"
         for key, score in nlp.meta["performance"]["calibration"].items()
     ]

@@ -15,14 +15,17 @@ from thinc.types import Floats2d, Ragged
 
 from .checkpoints import check_backbone, read_shipped
 from .decoding import logit, sigmoid
-from .losses import balanced_bce
+from .losses import balanced_bce, dense_bce
 from .mentions import Mentions, find_mentions
 from .model import set_head
 from .scorer import mention_score
 from .transformer import batch_by_tokens
 from .units import mark_spans
 
+# What gold Docs hold for training besides mentions: in doc.spans, spans that do not count;
+# in doc.user_data, the probabilities that a teacher gives to all spans, (units, L).
 IGNORED_KEY = "ignored"
+TARGETS_KEY = "mention_targets"
 
 
 class Setting:
@@ -207,7 +210,9 @@ class Tommer(TrainablePipe):
         """Compute the balanced cross-entropy over every span of the band.
 
         Gold is reference.spans[spans_key]; a Doc without that key is not annotated and
-        does not count, and neither do the spans of reference.spans["ignored"].
+        does not count, and neither do the spans of reference.spans["ignored"]. Where a
+        teacher's probabilities of all spans are in reference.user_data["mention_targets"],
+        the loss is the cross-entropy with these (dense distillation, section 2.3).
 
         examples (Sequence[Example]): The examples.
         scores (list[Ragged]): The span logits of their predicted Docs.
@@ -224,13 +229,16 @@ class Tommer(TrainablePipe):
             if self.spans_key not in gold:
                 count[:] = False
             else:
-                mark_spans(target, self.align(example, self.spans_key), lengths, 1)
-                ignored = np.zeros_like(count)
-                mark_spans(ignored, self.align(example, IGNORED_KEY), lengths, 1)
-                count &= ~ignored | (target > 0)
+                mentions = self.align(example, self.spans_key)
+                mark_spans(target, mentions, lengths, 1)
+                mark_spans(count, self.align(example, IGNORED_KEY), lengths, 0)
+                mark_spans(count, mentions, lengths, 1)
+                if TARGETS_KEY in example.reference.user_data:
+                    target[:] = example.reference.user_data[TARGETS_KEY]
             targets.append(target)
             counted.append(count)
-        return balanced_bce(
+        dense = any(TARGETS_KEY in example.reference.user_data for example in examples)
+        return (dense_bce if dense else balanced_bce)(
             xp.concatenate([doc_scores.dataXd for doc_scores in scores]),
             xp.asarray(np.concatenate(targets)),
             xp.asarray(np.concatenate(counted)),
@@ -239,6 +247,9 @@ class Tommer(TrainablePipe):
     def align(self, example: Example, key: str) -> list[Span]:
         """Map gold spans to the tokens of the predicted Doc, as far as they fit."""
         spans = list(example.reference.spans.get(key, []))
+        tokens = (doc.to_array("ORTH") for doc in (example.x, example.y))
+        if np.array_equal(*tokens):
+            return spans
         return example.get_aligned_spans_y2x(spans, allow_overlap=True)
 
     def initialize(

@@ -18,13 +18,41 @@ def balanced_bce(
     RETURNS (tuple[float, Floats2d]): The mean over the counted cells, and the gradient
         with respect to the logits. (N, L)
     """
-    xp = get_array_module(logits)
-    total = float(counted.sum())
     positives = float((targets * counted).sum())
-    negatives = total - positives
+    negatives = float(counted.sum()) - positives
     alpha = negatives / positives if positives and negatives else 1.0
-    z = xp.where(counted, logits, 0)
-    weights = counted * (1 + (alpha - 1) * targets) / max(total, 1)
-    loss = xp.logaddexp(0, xp.where(targets, -z, z))
+    return weighted_bce(logits, targets, counted * (1 + (alpha - 1) * targets))
+
+
+def dense_bce(
+    logits: Floats2d, targets: Floats2d, counted: Floats2d
+) -> tuple[float, Floats2d]:
+    """Compute the binary cross-entropy with a teacher's probabilities, and its gradient
+    (dense distillation, section 2.3).
+
+    logits (Floats2d): Span logits; anything where `counted` is false. (N, L)
+    targets (Floats2d): Probabilities. (N, L)
+    counted (Floats2d): Whether a cell is part of the loss. (N, L)
+    RETURNS (tuple[float, Floats2d]): The mean over the counted cells, and the gradient
+        with respect to the logits. (N, L)
+    """
+    return weighted_bce(logits, targets, counted * 1.0)
+
+
+def weighted_bce(
+    logits: Floats2d, targets: Floats2d, weights: Floats2d
+) -> tuple[float, Floats2d]:
+    """Compute a weighted binary cross-entropy and its gradient.
+
+    logits (Floats2d): Logits; anything where the weight is 0. (N, L)
+    targets (Floats2d): Probabilities. (N, L)
+    weights (Floats2d): Weight of each cell. (N, L)
+    RETURNS (tuple[float, Floats2d]): The sum over the cells, divided by how many have a
+        weight, and the gradient with respect to the logits. (N, L)
+    """
+    xp = get_array_module(logits)
+    z = xp.where(weights > 0, logits, 0)
+    weights = weights / max(float((weights > 0).sum()), 1)
+    loss = targets * xp.logaddexp(0, -z) + (1 - targets) * xp.logaddexp(0, z)
     gradient = xp.exp(-xp.logaddexp(0, -z)) - targets
     return float((weights * loss).sum()), (weights * gradient).astype(logits.dtype)

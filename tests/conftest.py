@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
+from spacy_tommer.cut_model import CutModel
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the reference data beside the checkout is missing"
@@ -139,13 +141,28 @@ def make_nlp(tiny):
     def make(
         family: str = "bert", layers=(1,), window: int = 128, stride: int = 96, **config
     ) -> Language:
+        folder = tiny(family)
         fix_random_seed(0)
         nlp = spacy.blank("en")
-        add_backbone(nlp, tiny(family), layers, window=window, stride=stride)
+        add_backbone(nlp, folder, layers, window=window, stride=stride)
         nlp.add_pipe("tommer", config=config)
         return nlp
 
     return make
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Count the wordpieces that backbones compute."""
+    counts = []
+    states = CutModel.states
+
+    def counted(self, pieces, layers):
+        counts.append(len(pieces.row))
+        return states(self, pieces, layers)
+
+    monkeypatch.setattr(CutModel, "states", counted)
+    return counts
 
 
 def add_backbone(nlp: Language, name: str, layers=(1,), **settings) -> None:

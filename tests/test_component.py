@@ -12,6 +12,8 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
+from spacy_tommer.model import get_head
+
 GOLD = [
     ["Barack Obama", "Hawaii", "New York City", "York"],
     ["U.S.", "2024", "John", "John's sister"],
@@ -375,3 +377,21 @@ def test_two_processes(make_nlp, examples, tmp_path):
     count = len(nlp("Barack Obama was born in Hawaii.").spans["mentions"])
     assert shown.stdout.strip() == f"20 {{{count}}}", shown.stderr
     assert "fork" not in shown.stderr
+
+
+def test_the_gradients_are_clipped_together(make_nlp, examples, monkeypatch):
+    nlp = make_nlp()
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.grad_clip = 1e-3
+    head = get_head(nlp.get_pipe("tommer").model)
+    norms = []
+    monkeypatch.setattr(
+        type(optimizer),
+        "__call__",
+        lambda self, key, weights, gradient, **kwargs: (
+            norms.append(np.linalg.norm(gradient)) or (weights, gradient)
+        ),
+    )
+    nlp.update(examples, sgd=optimizer, exclude=["transformer"], annotates=["transformer"])
+    assert len(norms) == len(list(head.parameters()))
+    assert np.linalg.norm(norms) == pytest.approx(1e-3, rel=1e-3)

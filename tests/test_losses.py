@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
+from conftest import SHARED, needs_shared
 from numpy.testing import assert_allclose
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from spacy_tommer.losses import balanced_bce
+from spacy_tommer.losses import balanced_bce, dense_bce
 
 
 def test_loss_and_gradient_equal_autograd():
@@ -41,3 +43,29 @@ def test_batches_without_positives_or_cells():
     assert_allclose(gradient, [[0, 0.5]], atol=1e-6)
     loss, gradient = balanced_bce(logits, zeros, ~everywhere)
     assert loss == 0 and (gradient == 0).all()
+
+
+@needs_shared
+def test_distillation_losses_equal_the_reference():
+    case = np.load(SHARED / "oracle" / "distill_losses.npz")
+    student, mask = case["student"], case["mask"].astype(bool)
+    probabilities = 1 / (1 + np.exp(-np.where(case["gt"], 1e4, case["teacher"])))
+    counted = np.broadcast_to(mask, student.shape)
+    dense, _ = dense_bce(student, probabilities, counted)
+    assert dense == pytest.approx(1.4518620, abs=1e-5)
+    sparse, _ = balanced_bce(student, (probabilities > 0.9) * 1.0, counted)
+    assert sparse == pytest.approx(2.2571909, abs=1e-5)
+
+
+def test_dense_loss_and_gradient_equal_autograd():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 5, (40, 25)).astype("f")
+    targets = rng.random((40, 25)).astype("f")
+    counted = rng.random((40, 25)) > 0.3
+    z = torch.tensor(logits, requires_grad=True)
+    kept = torch.tensor(counted)
+    expected = binary_cross_entropy_with_logits(z[kept], torch.tensor(targets)[kept])
+    expected.backward()
+    loss, gradient = dense_bce(np.where(counted, logits, -np.inf), targets, counted)
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+    assert gradient == pytest.approx(z.grad.numpy(), abs=1e-7)

@@ -1,68 +1,71 @@
-"""Read column files with BIO tags: one token a line, a blank line behind a sentence."""
+"""Read column files with BIO or BIOES tags: one token a line, a blank line behind a
+sentence. A sentence with a broken line is left out as a whole."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from .gold import gold_doc
+from .lines import read_lines
+from .report import Broken, Report
+from .tags import REPAIRED, tag_spans
 
 
 def read_bio(
-    path: Path, vocab: Vocab, *, token: int = 0, tags: Sequence[int] = (1,)
+    path: Path,
+    nlp: Language,
+    report: Report,
+    *,
+    token: int = 0,
+    tags: Sequence[int] = (1,),
 ) -> Iterator[Doc]:
     """Read a column file.
 
     path (Path): The file, its columns separated by tabs or spaces.
-    vocab (Vocab): Vocabulary of the Docs.
+    nlp (Language): Pipeline whose vocabulary the Docs get.
+    report (Report): Where broken sentences and repairs are counted.
     token (int): Number of the column with the tokens.
-    tags (Sequence[int]): Numbers of the columns with tags; several hold nested
-        entities.
+    tags (Sequence[int]): Numbers of the columns with tags, -1 for the last; several
+        hold nested entities.
     YIELDS (Doc): A sentence with its gold mentions.
     """
-    for rows in sentences(path):
-        words = [row[token] for row in rows]
-        if words == ["-DOCSTART-"]:
+    wanted = max(2, token + 1, *(column + 1 for column in tags))
+    for line, rows in sentences(path, report):
+        if rows[0][token : token + 1] == ["-DOCSTART-"]:
             continue
-        entities = [
-            entity for column in tags for entity in bio_spans([r[column] for r in rows])
-        ]
-        yield gold_doc(vocab, words, entities)
+        with report.skipping(path, line):
+            for i, row in enumerate(rows):
+                if len(row) < wanted:
+                    raise Broken("sentence with a line of too few columns", line + i)
+                if not row[token]:
+                    report.note("empty token, replaced by U+FFFD", path, line + i)
+                    row[token] = "\ufffd"
+            entities = []
+            for column in tags:
+                spans, repaired = tag_spans([row[column] for row in rows])
+                entities += spans
+                for i in repaired:
+                    report.note(REPAIRED, path, line + i)
+            yield gold_doc(nlp.vocab, [row[token] for row in rows], entities)
 
 
-def sentences(path: Path) -> Iterator[list[list[str]]]:
+def sentences(path: Path, report: Report) -> Iterator[tuple[int, list[list[str]]]]:
     """Split a column file into sentences.
 
     path (Path): The file.
-    YIELDS (list[list[str]]): The fields of each line of a sentence.
+    report (Report): Where repairs are counted.
+    YIELDS (tuple[int, list[list[str]]]): The number of a sentence's first line, and the
+        fields of each of its lines.
     """
     rows: list[list[str]] = []
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            fields = line.strip("\r\n").split("\t" if "\t" in line else " ")
-            if line.strip():
-                rows.append(fields)
-            elif rows:
-                yield rows
-                rows = []
+    number = 0
+    for number, line in read_lines(path, report):
+        if line.strip():
+            rows.append(line.split("\t" if "\t" in line else " "))
+        elif rows:
+            yield number - len(rows), rows
+            rows = []
     if rows:
-        yield rows
-
-
-def bio_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Find the spans of a sequence of tags. An I- that continues nothing begins one.
-
-    tags (Sequence[str]): Tags such as B-PER, I-PER and O.
-    RETURNS (list[tuple[int, int, str]]): First token, token behind the last, and type.
-    """
-    spans: list[tuple[int, int, str]] = []
-    for i, tag in enumerate(tags):
-        prefix, _, label = tag.partition("-")
-        if prefix == "I" and spans and spans[-1][1:] == (i, label):
-            spans[-1] = (spans[-1][0], i + 1, label)
-        elif prefix in ("B", "I"):
-            spans.append((i, i + 1, label))
-        elif prefix != "O":
-            raise ValueError(f"{tag!r} is not a tag of the BIO scheme.")
-    return spans
+        yield number - len(rows) + 1, rows

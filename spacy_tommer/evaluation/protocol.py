@@ -1,155 +1,169 @@
 """The evaluation protocol: exact, untyped spans, compared by characters, for threshold and
 greedy decoding (section 4.1).
 
-Axis letters: S scored spans of a corpus; P spans that greedy decoding picks.
+Axis letters: S spans of a batch; G gold mentions of a batch.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import minibatch
 
-from ..decoding import logit
+from ..mentions import Mentions
+from ..state_cache import StateCache
+from ..transformer import batch_by_tokens
+from .counts import FLOOR, Scored, bin_edges
 
-# Spans below this probability are not looked at.
-FLOOR = 1e-4
+GOLD_KEY = "mentions"
 BATCH = 256
 
-
-@dataclass
-class Scored:
-    """Spans by falling score, and how many of the first ones are right.
-
-    logits (NDArray): Their logits. (S,)
-    right (NDArray): Number of gold mentions among the first ones. (S,)
-    gold (int): Number of gold mentions.
-    """
-
-    logits: NDArray[np.floating]
-    right: NDArray[np.intp]
-    gold: int
-
-    @classmethod
-    def build(
-        cls, logits: NDArray[np.floating], is_gold: NDArray[np.bool_], gold: int
-    ) -> "Scored":
-        """Sort spans by score.
-
-        logits (NDArray): Logits of the spans. (S,)
-        is_gold (NDArray[bool]): Whether each is a gold mention. (S,)
-        gold (int): Number of gold mentions, with those that have no score.
-        RETURNS (Scored): The sorted spans.
-        """
-        order = np.argsort(-logits, kind="stable")
-        return cls(logits[order], np.cumsum(is_gold[order]), gold)
-
-    def at(self, threshold: float) -> dict[str, float]:
-        """Measure the spans above a threshold.
-
-        threshold (float): Probability that a span must exceed.
-        RETURNS (dict[str, float]): Recall, precision, F1, and the counts behind them.
-        """
-        found = int(np.searchsorted(-self.logits, -logit(threshold), side="left"))
-        right = int(self.right[found - 1]) if found else 0
-        return measure(right, found, self.gold)
-
-    def average_precision(self) -> float:
-        """Compute the area under the precision-recall curve, by steps.
-
-        RETURNS (float): The average precision.
-        """
-        steps = np.diff(self.right, prepend=0) / max(self.gold, 1)
-        return float((steps * self.right / np.arange(1, len(self.right) + 1)).sum())
-
-
-def measure(right: int, found: int, gold: int) -> dict[str, float]:
-    """Compute recall, precision and F1 from counts.
-
-    right (int): Spans that are gold mentions.
-    found (int): Spans.
-    gold (int): Gold mentions.
-    RETURNS (dict[str, float]): The three, between 0 and 1, and the counts.
-    """
-    return {
-        "r": right / gold if gold else 0.0,
-        "p": right / found if found else 0.0,
-        "f": 2 * right / (found + gold) if found + gold else 0.0,
-        "right": right,
-        "found": found,
-        "gold": gold,
-    }
+Place = tuple[int, int]
 
 
 def score_docs(
-    nlp: Language, docs: Iterable[Doc], name: str = "tommer"
-) -> tuple[Scored, Scored]:
-    """Score all spans of the texts of gold Docs.
+    nlp: Language,
+    docs: Iterable[Doc],
+    name: str = "tommer",
+    thresholds: Iterable[float] = (),
+    states: Optional[StateCache] = None,
+) -> tuple[Scored, Optional[Scored]]:
+    """Score the spans that a pipeline finds in the texts of gold Docs.
 
-    nlp (Language): A pipeline, which tokenizes the texts itself.
+    nlp (Language): A pipeline, which tokenizes the texts itself. Without a tommer
+        component it has to write doc.spans["mentions"], and every span there has the
+        score 1.
     docs (Iterable[Doc]): The gold Docs, their mentions in doc.spans["mentions"].
     name (str): Name of the tommer component.
-    RETURNS (tuple[Scored, Scored]): All spans, and those of the greedy segmentation.
+    thresholds (Iterable[float]): Thresholds that are to be measured exactly, next to
+        those of the component.
+    states (Optional[StateCache]): Where the states of the texts are kept, in half
+        precision, for other heads on the same backbone.
+    RETURNS (tuple[Scored, Optional[Scored]]): All spans; and those of the greedy
+        segmentation, None without a tommer component.
+    """
+    has_scores = name in nlp.pipe_names
+    if has_scores:
+        cfg = nlp.get_pipe(name).cfg
+        own = [cfg[key] for key in ("threshold", "flat_threshold") if cfg[key] is not None]
+        thresholds = [*thresholds, *own]
+    edges = bin_edges(thresholds)
+    nested, flat = Scored(edges), Scored(edges)
+    for batch in batch_by_tokens(docs, BATCH):
+        texts = [doc.text for doc in batch]
+        if has_scores:
+            predicted, spans = scored_spans(nlp, name, texts, states)
+            picked = spans[spans.greedy(np.ones(spans.offsets[-1], dtype="bool"))]
+        else:
+            predicted, spans = written_spans(nlp, texts)
+            picked = spans
+        places = [gold_places(doc) for doc in batch]
+        labels = [label for gold in places for label in gold.values()]
+        inner = [inside for gold in places for inside in inside_another(gold)]
+        for scored, found in ((nested, spans), (flat, picked)):
+            gold_logits = logits_of(places, predicted, found)
+            scored.add(found.logits, gold_logits, labels, inner)
+            scored.texts += len(batch)
+            scored.tokens += int(found.offsets[-1])
+    if not nested.texts:
+        raise ValueError("There are no gold texts to score.")
+    return nested, flat if has_scores else None
+
+
+def scored_spans(
+    nlp: Language, name: str, texts: Sequence[str], states: Optional[StateCache]
+) -> tuple[list[Doc], Mentions]:
+    """Let a tommer component score spans, whatever its thresholds.
+
+    nlp (Language): The pipeline.
+    name (str): Name of the component.
+    texts (Sequence[str]): The texts.
+    states (Optional[StateCache]): Where their states are kept.
+    RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order.
     """
     pipe = nlp.get_pipe(name)
-    before = nlp.pipe_names[: nlp.pipe_names.index(name)]
-    logits: list[NDArray] = []
-    is_gold: list[NDArray] = []
-    picked: list[NDArray] = []
-    gold, spans = 0, 0
-    with nlp.select_pipes(enable=before):
-        for batch in minibatch(docs, BATCH):
-            predicted = list(nlp.pipe(doc.text for doc in batch))
-            found = pipe.decode(predicted, pipe.predict(predicted), FLOOR)
-            everywhere = np.ones(found.offsets[-1], dtype="bool")
-            picked.append(spans + found.greedy(everywhere))
-            logits.append(found.logits)
-            spans += len(found.logits)
-            for doc, reference, own in zip(predicted, batch, found.by_doc()):
-                mentions = {
-                    (span.start_char, span.end_char) for span in reference.spans["mentions"]
-                }
-                first = [token.idx for token in doc]
-                last = [token.idx + len(token) for token in doc]
-                places = ((first[s], last[e]) for s, e in zip(own.starts, own.ends))
-                is_gold.append(np.array([place in mentions for place in places], bool))
-                gold += len(mentions)
-    if not logits:
-        raise ValueError("There are no gold texts to score.")
-    all_logits, all_gold = np.concatenate(logits), np.concatenate(is_gold)
-    flat = np.concatenate(picked)
-    return (
-        Scored.build(all_logits, all_gold, gold),
-        Scored.build(all_logits[flat], all_gold[flat], gold),
-    )
+    if states is not None:
+        docs = [nlp.make_doc(text) for text in texts]
+        states.attach(docs)
+    else:
+        behind = nlp.pipe_names[nlp.pipe_names.index(name) :]
+        docs = list(nlp.pipe(texts, disable=behind))
+    return docs, pipe.decode(docs, pipe.predict(docs), FLOOR)
 
 
-def mean(measures: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Take the plain mean of measures over corpora.
+def written_spans(nlp: Language, texts: Sequence[str]) -> tuple[list[Doc], Mentions]:
+    """Take the spans that a pipeline writes to doc.spans["mentions"].
 
-    measures (Sequence[dict]): The measures of each corpus.
-    RETURNS (dict[str, float]): Their mean recall, precision and F1.
+    nlp (Language): The pipeline.
+    texts (Sequence[str]): The texts.
+    RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order, each once.
     """
-    return {key: float(np.mean([one[key] for one in measures])) for key in "rpf"}
+    docs = list(nlp.pipe(texts))
+    if not all(GOLD_KEY in doc.spans for doc in docs):
+        raise ValueError(
+            f"The pipeline {', '.join(nlp.pipe_names)} has no component 'tommer' and does "
+            f"not write doc.spans[{GOLD_KEY!r}], so there is nothing to score. For a "
+            f'span_finder, set spans_key = "{GOLD_KEY}".'
+        )
+    offsets = np.cumsum([0, *map(len, docs)])
+    places = {
+        (offset + span.start, offset + span.end - 1)
+        for doc, offset in zip(docs, offsets.tolist())
+        for span in doc.spans[GOLD_KEY]
+    }
+    starts, ends = np.array(sorted(places), dtype="int").reshape(-1, 2).T
+    return docs, Mentions(starts, ends, np.full(len(starts), np.inf), offsets)
 
 
-def precision_at_recall(corpora: Sequence[Scored], recall: float) -> float:
-    """Find the mean precision at which the mean recall has a value, with one threshold
-    for all corpora, interpolated on the curve.
+def gold_places(doc: Doc) -> dict[Place, str]:
+    """Get the gold mentions of a Doc, each once.
 
-    corpora (Sequence[Scored]): The scored spans of each corpus.
-    recall (float): The mean recall.
-    RETURNS (float): The mean precision; 0 where the recall is not reached.
+    doc (Doc): The gold Doc.
+    RETURNS (dict[Place, str]): Their types, by first character and the one behind the
+        last.
     """
-    thresholds = np.linspace(np.log(FLOOR), -np.log(FLOOR), 2001)
-    points = []
-    for z in thresholds[::-1]:
-        scores = [corpus.at(float(1 / (1 + np.exp(-z)))) for corpus in corpora]
-        points.append((mean(scores)["r"], mean(scores)["p"]))
-        if points[-1][0] >= recall:
-            break
-    recalls, precisions = zip(*points)
-    return float(np.interp(recall, recalls, precisions, right=0.0))
+    places: dict[Place, str] = {}
+    for span in doc.spans[GOLD_KEY]:
+        places.setdefault((span.start_char, span.end_char), span.label_)
+    return places
+
+
+def inside_another(places: Iterable[Place]) -> list[bool]:
+    """Tell which places lie inside another one.
+
+    places (Iterable[Place]): Different places of one text.
+    RETURNS (list[bool]): Whether each does, in their order.
+    """
+    places = list(places)
+    inside, furthest = {}, -1
+    for start, end in sorted(places, key=lambda place: (place[0], -place[1])):
+        inside[start, end] = end <= furthest
+        furthest = max(furthest, end)
+    return [inside[place] for place in places]
+
+
+def logits_of(
+    places: Sequence[Iterable[Place]], docs: Sequence[Doc], spans: Mentions
+) -> NDArray[np.floating]:
+    """Look up the logits of gold mentions.
+
+    places (Sequence[Iterable[Place]]): The gold mentions of each text, by characters.
+    docs (Sequence[Doc]): The tokens of the texts.
+    spans (Mentions): The spans found, in order. (S,)
+    RETURNS (NDArray): The logit of the span at each place, or -inf. (G,)
+    """
+    width = int(spans.offsets[-1]) + 1
+    wanted = []
+    for gold, doc, offset in zip(places, docs, spans.offsets.tolist()):
+        first = {token.idx: offset + token.i for token in doc}
+        last = {token.idx + len(token): offset + token.i for token in doc}
+        for start, end in gold:
+            fits = start in first and end in last
+            wanted.append(first[start] * width + last[end] if fits else -1)
+    # One number for each span, with one more in front that no place has.
+    numbers = np.concatenate([[-2], spans.starts * width + spans.ends])
+    logits = np.concatenate([[-np.inf], spans.logits])
+    at = np.searchsorted(numbers, wanted, side="right") - 1
+    return np.where(numbers[at] == wanted, logits[at], -np.inf)

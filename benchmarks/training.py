@@ -1,0 +1,124 @@
+"""What training from cached states costs, next to the backbone pass that fills the cache.
+
+python benchmarks/training.py configs/minilm.cfg corpus/train corpus/dev --epochs 8
+"""
+
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+
+import spacy.language
+import spacy.training.loop
+import typer
+from spacy.cli.train import train
+from spacy.util import load_config, load_model_from_config
+from spacy_transformers import Transformer
+
+from spacy_tommer.component import Tommer
+from spacy_tommer.corpora import cached
+from spacy_tommer.corpora.cached import open_states, prepare_corpus
+from spacy_tommer.corpora.prepared import read_chunk
+from spacy_tommer.state_cache import StateCache
+
+SECONDS: dict[str, float] = defaultdict(float)
+
+
+def timed(function: Callable, part: str) -> Callable:
+    """Add the seconds that a function takes to a part."""
+
+    @wraps(function)
+    def call(*args, **kwargs):
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            SECONDS[part] += time.perf_counter() - start
+
+    return call
+
+
+def timed_items(function: Callable, part: str) -> Callable:
+    """Add the seconds that the items of a generator take to a part."""
+
+    @wraps(function)
+    def call(*args, **kwargs) -> Iterator:
+        items = function(*args, **kwargs)
+        following = timed(lambda: next(items, None), part)
+        while (item := following()) is not None:
+            yield item
+
+    return call
+
+
+def fill(config: Path, corpora: list[Path], cache: Path) -> int:
+    """Fill a cache; give the number of tokens of the first corpus."""
+    nlp = load_model_from_config(load_config(config), auto_fill=True)
+    states = StateCache(cache, nlp.get_pipe("transformer"))
+    start = time.perf_counter()
+    chunks = [prepare_corpus(corpus, cache, nlp) for corpus in corpora]
+    SECONDS["DocBins prepared"] = time.perf_counter() - start
+    start = time.perf_counter()
+    for path in (path for corpus in chunks for path in corpus):
+        open_states(read_chunk(path), states, nlp)
+    SECONDS["backbone pass"] = time.perf_counter() - start
+    return sum(int(read_chunk(path).bounds[-1]) for path in chunks[0])
+
+
+def measure(
+    config: Path, corpus: Path, dev: Path, epochs: int = 8, evaluations: int = 8
+) -> None:
+    """Fill a cache with the states of CORPUS and DEV, train for EPOCHS in batches of about
+    3,500 tokens, and print seconds by part."""
+    cache = Path(tempfile.mkdtemp(dir="."))
+    tokens = fill(config, [corpus, dev], cache)
+    steps = epochs * tokens // 3500
+    update = timed(Tommer.update, "forward and backward")
+    Tommer.update = update
+    Tommer.finish_update = timed(Tommer.finish_update, "optimizer")
+    Transformer.pipe = timed_items(Transformer.pipe, "states handed on")
+    copy = timed(spacy.language._copy_examples, "copying")
+    spacy.language._copy_examples = copy
+    cached.mix = timed_items(cached.mix, "reading")
+    evaluate = spacy.training.loop.create_evaluation_callback
+
+    def timed_evaluation(*args):
+        callback = evaluate(*args)
+
+        def call():
+            before = dict(SECONDS)
+            start = time.perf_counter()
+            scores = callback()
+            SECONDS.clear()
+            SECONDS.update(before)
+            SECONDS["evaluation"] += time.perf_counter() - start
+            return scores
+
+        return call
+
+    spacy.training.loop.create_evaluation_callback = timed_evaluation
+    overrides = {
+        "paths.train": str(corpus),
+        "paths.dev": str(dev),
+        "paths.cache": str(cache),
+        "training.max_steps": steps,
+        "training.eval_frequency": max(steps // evaluations, 1),
+        "training.batcher.size": 3500,
+    }
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as output:
+        train(config, Path(output), overrides=overrides)
+    total = time.perf_counter() - start
+    shutil.rmtree(cache)
+    one_pass = SECONDS["backbone pass"]
+    print(f"{tokens} tokens, {epochs} epochs in {steps} steps")
+    for part, seconds in SECONDS.items():
+        print(f"{part:22} {seconds:8.1f} s   {seconds / one_pass:5.2f} passes")
+    print(f"{'training, all':22} {total:8.1f} s   {total / one_pass:5.2f} passes")
+
+
+if __name__ == "__main__":
+    typer.run(measure)

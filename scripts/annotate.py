@@ -1,0 +1,87 @@
+"""Annotate a training corpus with trained pipelines, for distillation or for masking."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import spacy
+import typer
+from spacy.language import Language
+from spacy.tokens import DocBin
+from spacy.training import Example
+from tqdm import tqdm
+
+from spacy_tommer.corpora.cached import CachedCorpus
+from spacy_tommer.distillation import Purpose, annotate
+
+
+def read_examples(path: Path, cache: Path, nlp: Language) -> Iterator[Example]:
+    """Read the gold Docs of a DocBin as they are, with the cached states of their texts."""
+    gold = (doc for doc in DocBin().from_disk(path).get_docs(nlp.vocab) if len(doc))
+    unit = nlp.get_pipe("tommer").model.attrs["unit"]
+    for example, doc in zip(CachedCorpus(path, cache, unit=unit)(nlp), gold, strict=True):
+        yield Example(example.predicted, doc)
+
+
+def find_pipelines(paths: list[Path]) -> list[Path]:
+    """Find the pipelines in folders that hold several."""
+    return [
+        pipeline
+        for path in paths
+        for pipeline in (
+            [path] if (path / "config.cfg").is_file() else sorted(path.iterdir())
+        )
+    ]
+
+
+def annotate_corpus(
+    corpus: Path,
+    output: Path,
+    teachers: list[Path],
+    cache: Path = Path("cache"),
+    purpose: Purpose = "mentions",
+    threshold: float = 0.9,
+    keep: str = "",
+    gold_is_sure: bool = True,
+) -> None:
+    """Write CORPUS to OUTPUT with the spans to which TEACHERS give a mean probability above
+    THRESHOLD: pipelines with one backbone, or folders of such pipelines.
+
+    PURPOSE is "mentions" (they become gold), "ignored" (they are left out of the loss) or
+    "targets" (the probabilities of all spans are learnt instead; with --gold-is-sure, gold
+    mentions have probability 1). The sets (folders of the
+    corpus) that KEEP lists, separated by commas, are copied as they are.
+    """
+    first, *others = find_pipelines(teachers)
+    nlp = spacy.load(first)
+    pipes = [nlp.get_pipe("tommer")]
+    pipes += [spacy.load(path).get_pipe("tommer") for path in others]
+    kept = set(filter(None, keep.split(",")))
+    aside = output.with_name(f"{output.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    counts: dict[str, Counter[str]] = {}
+    for path in tqdm(sorted(corpus.rglob("*.spacy")), desc=str(corpus)):
+        target = aside / path.relative_to(corpus)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if kept.intersection(path.relative_to(corpus).parts):
+            shutil.copy(path, target)
+            continue
+        count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
+        docs = DocBin(store_user_data=purpose == "targets")
+        examples = read_examples(path, cache, nlp)
+        for doc in annotate(pipes, examples, purpose, threshold, count, gold_is_sure):
+            docs.add(doc)
+        docs.to_disk(target)
+    shutil.rmtree(output, ignore_errors=True)
+    aside.rename(output)
+    for name, count in counts.items():
+        print(
+            f"{name}: {count['gold']} gold mentions, {count['added']} spans added "
+            f"({100 * count['added'] / max(count['tokens'], 1):.1f} per 100 tokens), "
+            f"{count['unaligned']} left out that the gold tokens do not fit"
+        )
+
+
+if __name__ == "__main__":
+    typer.run(annotate_corpus)

@@ -1,0 +1,118 @@
+"""Distillation (section 2.3): a trained head adds what it is sure of to the gold mentions
+of a corpus, and a new head learns from both. Several heads, of one corpus each, do so with
+the mean of their probabilities: what one corpus does not name, another does."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import minibatch
+from thinc.types import Ragged
+
+from .component import IGNORED_KEY, TARGETS_KEY, Tommer
+from .decoding import sigmoid
+from .mentions import Mentions
+from .units import mark_spans
+
+Purpose = Literal["mentions", "ignored", "targets"]
+BATCH = 256
+
+
+def annotate(
+    teachers: Sequence[Tommer],
+    examples: Iterable[Example],
+    purpose: Purpose,
+    threshold: float,
+    counts: Counter[str],
+    gold_is_sure: bool = True,
+) -> Iterator[Doc]:
+    """Add to gold Docs what teachers find in them.
+
+    teachers (Sequence[Tommer]): Components that read the same states.
+    examples (Iterable[Example]): Gold Docs as references; predicted Docs with states.
+    purpose (str): "mentions" to add spans above the threshold to the gold ones (sparse
+        distillation); "ignored" to leave them out of the loss, where a corpus names only
+        some kinds of mentions; "targets" to learn the probabilities of all spans
+        (dense distillation).
+    threshold (float): Mean probability that a span must exceed.
+    counts (Counter[str]): Counts tokens, gold mentions, and spans "added", or "unaligned"
+        as the tokens of the gold Doc do not fit them.
+    gold_is_sure (bool): Whether gold mentions have probability 1 among the targets.
+    YIELDS (Doc): The gold Docs, with what was added.
+    """
+    tommer = teachers[0]
+    for batch in minibatch(examples, BATCH):
+        predicted = [example.predicted for example in batch]
+        probabilities = consensus(teachers, predicted)
+        scores = [Ragged(log_odds(one.dataXd), one.lengths) for one in probabilities]
+        found = tommer.decode(predicted, scores, threshold).by_doc()
+        for example, targets, own in zip(batch, probabilities, found):
+            gold = example.reference
+            counts["tokens"] += len(gold)
+            counts["gold"] += len(gold.spans.get(tommer.spans_key, []))
+            if purpose == "targets":
+                if gold_is_sure:
+                    mentions = tommer.align(example, tommer.spans_key)
+                    mark_spans(targets.dataXd, mentions, targets.lengths, 1)
+                gold.user_data[TARGETS_KEY] = targets.dataXd.astype("float16")
+            else:
+                key = IGNORED_KEY if purpose == "ignored" else tommer.spans_key
+                add_spans(example, own, tommer, key, counts)
+            yield gold
+
+
+def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:
+    """Average what teachers say.
+
+    teachers (Sequence[Tommer]): Components that read the same states.
+    docs (Sequence[Doc]): Docs with states.
+    RETURNS (list[Ragged]): For each Doc, the mean probability of each span (units, L), and
+        how many units each token has.
+    """
+    scores = [teacher.predict(docs) for teacher in teachers]
+    to_numpy = teachers[0].model.ops.to_numpy
+    return [
+        Ragged(
+            np.mean([sigmoid(to_numpy(s.dataXd)) for s in said], axis=0), said[0].lengths
+        )
+        for said in zip(*scores)
+    ]
+
+
+def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn probabilities of any shape into logits."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities) - np.log1p(-probabilities)
+
+
+def add_spans(
+    example: Example, mentions: Mentions, tommer: Tommer, key: str, counts: Counter[str]
+) -> None:
+    """Add a teacher's mentions to a gold Doc.
+
+    example (Example): The gold Doc as reference, and the predicted Doc.
+    mentions (Mentions): What the teacher found in the predicted Doc.
+    tommer (Tommer): The teacher.
+    key (str): Key of doc.spans for them.
+    counts (Counter[str]): Counts what was added.
+    """
+    doc, gold = example.predicted, example.reference
+    taken = {
+        (span.start_char, span.end_char)
+        for group in (tommer.spans_key, key)
+        for span in gold.spans.get(group, [])
+    }
+    spans = list(gold.spans.get(key, []))
+    for start, end in zip(mentions.starts.tolist(), mentions.ends.tolist()):
+        place = doc[start].idx, doc[end].idx + len(doc[end])
+        if place in taken:
+            continue
+        span = gold.char_span(*place, label=tommer.label)
+        counts["added" if span is not None else "unaligned"] += 1
+        if span is not None:
+            spans.append(span)
+    gold.spans[key] = sorted(spans, key=lambda span: (span.start, span.end))

@@ -1,0 +1,45 @@
+"""Write the results of an evaluation to files, each whole or not there."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .plots import plot_curves
+from .tables import to_markdown
+
+
+def write_reports(
+    folder: Path,
+    results: Mapping[str, dict[str, Any]],
+    left_out: Mapping[str, str],
+    limit: int = 0,
+) -> None:
+    """Write protocol.json, protocol.md and curves.png.
+
+    folder (Path): Where to write, made if need be.
+    results (Mapping[str, dict]): What `evaluate_pipeline` gave for each pipeline.
+    left_out (Mapping[str, str]): Why a pipeline was left out.
+    limit (int): How many texts of each set were taken; 0 for all. ImportError is raised,
+        behind the other files, where matplotlib is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"limit": limit, "pipelines": results, "left_out": left_out}
+    shown = json.dumps(content, indent=2, ensure_ascii=False)
+    report = to_markdown(results, left_out, limit)
+    write_aside(folder / "protocol.json", lambda path: path.write_text(shown, "utf-8"))
+    write_aside(folder / "protocol.md", lambda path: path.write_text(report, "utf-8"))
+    figure = plot_curves(results)
+    write_aside(folder / "curves.png", lambda path: figure.savefig(path, format="png"))
+
+
+def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file under another name and then rename it.
+
+    path (Path): The file.
+    write (Callable[[Path], Any]): Writes to the path that it is given.
+    """
+    aside = path.with_name(f"{path.name}.part")
+    write(aside)
+    os.replace(aside, path)

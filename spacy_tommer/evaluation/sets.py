@@ -1,0 +1,40 @@
+"""Find and read sets of gold Docs: folders of DocBins."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
+
+
+def find_sets(folder: Path) -> dict[str, Path]:
+    """Find the sets in a folder.
+
+    folder (Path): A folder with a folder of *.spacy files for each set; or one with such
+        files, which is a set itself.
+    RETURNS (dict[str, Path]): The folder of each set, by its name.
+    """
+    if any(folder.glob("*.spacy")):
+        return {folder.resolve().name: folder}
+    places = sorted(folder.glob("*/"))
+    sets = {place.name: place for place in places if any(place.glob("*.spacy"))}
+    if not sets:
+        raise FileNotFoundError(
+            f"Neither {folder} nor a folder in it has *.spacy files. Write them with "
+            "`python scripts/convert.py`."
+        )
+    return sets
+
+
+def read_docs(folder: Path, vocab: Vocab, limit: int = 0) -> Iterator[Doc]:
+    """Read the Docs of a set.
+
+    folder (Path): Its folder.
+    vocab (Vocab): Vocabulary of the Docs.
+    limit (int): How many of the first Docs to read; 0 for all.
+    YIELDS (Doc): The Docs, in the order of the files.
+    """
+    paths = sorted(folder.glob("*.spacy"))
+    docs = (doc for path in paths for doc in DocBin().from_disk(path).get_docs(vocab))
+    yield from islice(docs, limit or None)

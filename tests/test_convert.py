@@ -1,0 +1,198 @@
+"""The conversion script: what it writes, drops and refuses."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from typer.testing import CliRunner
+
+from spacy_tommer.corpora.report import TooManyErrors
+from spacy_tommer.corpora.split import in_share
+
+PATH = Path(__file__).resolve().parents[1] / "scripts" / "convert.py"
+spec = importlib.util.spec_from_file_location("convert", PATH)
+convert = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(convert)
+
+
+def run(*args, error=None):
+    """Run the script, and give what it printed."""
+    result = CliRunner().invoke(convert.app, [str(arg) for arg in args])
+    if error is None:
+        assert result.exit_code == 0, result.output
+    else:
+        assert isinstance(result.exception, error)
+    return result
+
+
+def read(folder):
+    vocab = spacy.blank("en").vocab
+    paths = sorted(folder.rglob("*.spacy"))
+    return [doc for path in paths for doc in DocBin().from_disk(path).get_docs(vocab)]
+
+
+def columns(*sentences):
+    """Write sentences, their mentions in brackets, as columns with BIO tags."""
+    lines = []
+    for sentence in sentences:
+        tag = "O"
+        for word in sentence.split():
+            begins, ends = word.startswith("["), word.endswith("]")
+            tag = "B-X" if begins else tag
+            lines.append(f"{word.strip('[]')}\t{tag}")
+            tag = "O" if ends or tag == "O" else "I-X"
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Give a data folder with three training sets and two benchmarks."""
+    monkeypatch.setattr(convert, "SHARD", 50)
+    files = {
+        "train/CRAFT/train.tsv": columns(*(f"[cell {i}] grows" for i in range(160))),
+        "train/cyner/train.txt": columns("[cell 7] grows", "the [bug]", "the [bug]"),
+        "train/btc/CONLL-format/data/a.conll": columns("[a b c d] e", "[x] y [z z]")
+        + "\xa0\tO\n",
+        "benchmarks/crossner/ai/test.txt": columns("[Ann] left", "none here"),
+        "benchmarks/ncbi_disease/test.tsv": columns("[flu]"),
+    }
+    for name, text in files.items():
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text, "utf-8")
+    return tmp_path / "data"
+
+
+def test_a_share_of_a_set(data, tmp_path):
+    run("training", data, tmp_path / "all", "--sets", "craft,cyner")
+    run("training", data, tmp_path / "some", "--sets", "craft:0.5,cyner")
+    for part in ("train", "dev"):
+        whole, some = (
+            {doc.text for doc in read(tmp_path / name / part / "craft")}
+            for name in ("all", "some")
+        )
+        assert some <= whole
+    assert len(read(tmp_path / "some")) < len(read(tmp_path / "all")) - 20
+    assert len(read(tmp_path / "some" / "train" / "cyner")) == 1
+
+
+def test_training(data, tmp_path):
+    sets = "craft,cyner,btc"
+    out = run("training", data, tmp_path / "out", "--sets", sets, "--max-length", 3).stdout
+    train, dev = tmp_path / "out/train", tmp_path / "out/dev"
+    assert {path.name for path in train.iterdir()} == set(sets.split(","))
+    texts = [doc.text for doc in read(train) + read(dev)]
+    assert len(texts) == len(set(texts)) == 163
+    shards = sorted((train / "craft").iterdir())
+    sizes = [len(DocBin().from_disk(path)) for path in shards]
+    assert sizes[0] == 50 and sum(sizes) == len(read(train / "craft"))
+    few = {
+        doc.text: doc
+        for name in ("train", "dev")
+        for doc in read(tmp_path / "out" / name / "btc")
+    }
+    doc = few["x y z z"]
+    assert [span.text for span in doc.spans["mentions"]] == ["x", "z z"]
+    assert [span.label_ for span in doc.spans["entities"]] == ["X", "X"]
+    assert [ent.text for ent in doc.ents] == ["x", "z z"]
+    assert list(few["a b c d e"].spans["mentions"]) == []
+    assert "2 text dropped that occurred before" in out
+    assert "1 mention dropped that is longer than 3 tokens" in out
+    assert "1 text dropped that is empty" in out
+    n = len(read(train / "craft"))
+    assert f"craft: {n} texts with {n} mentions to train on, {160 - n} with" in out
+
+
+def test_the_split_is_by_seed_in_runs_of_neighbours(data, tmp_path):
+    def split(seed, share=0.5):
+        args = ("--sets", "craft", "--seed", seed, "--dev-share", share)
+        run("training", data, tmp_path / "out", *args)
+        return [int(doc[1].text) for doc in read(tmp_path / "out/dev")]
+
+    first = split(1)
+    assert split(1) == first != split(2)
+    runs = {number // 20 for number in first}
+    assert 1 <= len(runs) <= 7
+    assert first == [i for i in range(160) if i // 20 in runs]
+    assert split(1, 0) == []
+    assert len(split(1, 1)) == 160
+
+
+def test_the_share_of_the_split():
+    chosen = [in_share(i, "x", 0, 0.1) for i in range(40_000)]
+    assert sum(chosen) / len(chosen) == pytest.approx(0.1, abs=0.02)
+    assert chosen != [in_share(i, "y", 0, 0.1) for i in range(40_000)]
+
+
+def test_a_run_that_fails_leaves_nothing_and_a_rerun_repairs(data, tmp_path):
+    out = tmp_path / "out"
+    run("training", data, out, "--sets", "craft")
+    before = [doc.text for doc in read(out / "train")]
+    path = data / "train/cyner/train.txt"
+    whole = path.read_text("utf-8")
+    path.write_text(whole + "bad\n\n" * 3, "utf-8")
+    args = ("training", data, out, "--sets", "craft,cyner")
+    result = run(*args, "--max-errors", 2, error=TooManyErrors)
+    assert "cyner/train.txt:" in str(result.exception)
+    assert "--max-errors 2" in str(result.exception)
+    assert sorted(path.name for path in out.iterdir()) == ["dev", "train"]
+    assert [doc.text for doc in read(out / "train")] == before
+    # A killed run leaves its folder, which spaCy does not read.
+    (out / ".train.part" / "old").mkdir(parents=True)
+    (out / ".train.part" / "old" / "000000.spacy").touch()
+    assert "3 sentence with a line of too few columns" in run(*args).stdout
+    assert sorted(path.name for path in out.iterdir()) == ["dev", "train"]
+    assert {path.name for path in (out / "train").iterdir()} == {"craft", "cyner"}
+
+
+def test_unknown_and_missing_sets(data, tmp_path):
+    out = tmp_path / "out"
+    args = ("training", data, out, "--sets")
+    assert "no corpus 'craf'" in str(run(*args, "craf", error=ValueError).exception)
+    run(*args, "craft,gum", error=FileNotFoundError)
+    assert not out.exists()
+    assert run(*args, "craft", "--dev-share", 2, error=SystemExit).exit_code == 2
+
+
+def test_benchmarks(data, tmp_path):
+    out = tmp_path / "out"
+    printed = run("benchmarks", data, out).stdout
+    assert {path.name for path in out.iterdir()} == {"ai", "ncbi_disease"}
+    assert [doc.text for doc in read(out / "ai")] == ["Ann left"]
+    assert "ai: 1 texts with 1 mentions" in printed
+    assert "1 text dropped that has no mention" in printed
+    assert "multinerd: left out" in printed
+    run("benchmarks", data, out, "--sets", "ai,multinerd", error=FileNotFoundError)
+
+
+def test_pile_ner(tmp_path):
+    turns = [
+        "Text: Ann left Oslo.",
+        "Yes.",
+        "What describes person in the text?",
+        '["Ann"]',
+    ]
+    record = {"conversations": [{"value": value} for value in turns]}
+    path = tmp_path / "pile.jsonl"
+    path.write_text(json.dumps(record) + "\n{", "utf-8")
+    out = tmp_path / "out"
+    printed = run("pile-ner", path, out, "--dev-share", 0).stdout
+    (doc,) = read(out / "train")
+    assert [span.text for span in doc.spans["mentions"]] == ["Ann"]
+    assert "1 line that is no JSON object, left out" in printed
+    run("pile-ner", path, out, "--max-errors", 0, error=TooManyErrors)
+    assert len(read(out / "train")) == 1
+
+
+def test_the_vocabulary_does_not_grow_with_the_corpus(monkeypatch):
+    monkeypatch.setattr(convert, "RENEWED", 100)
+    nlp = spacy.blank("en")
+    size = len(nlp.vocab)
+    docs = (nlp.make_doc(f"word{i} name{i}") for i in range(650))
+    texts = [doc.text for doc in convert.stream(docs, nlp, "x")]
+    assert texts[-1] == "word649 name649"
+    assert len(nlp.vocab) - size < 300
