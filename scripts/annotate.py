@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 import spacy
 import typer
@@ -43,14 +44,14 @@ def annotate_corpus(
     purpose: Purpose = "mentions",
     threshold: float = 0.9,
     keep: str = "",
-    gold_is_sure: bool = True,
+    gold_share: Optional[float] = None,
 ) -> None:
     """Write CORPUS to OUTPUT with the spans to which TEACHERS give a mean probability above
     THRESHOLD: pipelines with one backbone, or folders of such pipelines.
 
     PURPOSE is "mentions" (they become gold), "ignored" (they are left out of the loss) or
-    "targets" (the probabilities of all spans are learnt instead; with --gold-is-sure, gold
-    mentions have probability 1). The sets (folders of the
+    "targets" (the probabilities of all spans are learnt instead, mixed with a GOLD_SHARE of
+    gold; without it, gold mentions have probability 1). The sets (folders of the
     corpus) that KEEP lists, separated by commas, are copied as they are.
     """
     first, *others = find_pipelines(teachers)
@@ -70,7 +71,7 @@ def annotate_corpus(
         count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
         docs = DocBin(store_user_data=purpose == "targets")
         examples = read_examples(path, cache, nlp)
-        for doc in annotate(pipes, examples, purpose, threshold, count, gold_is_sure):
+        for doc in annotate(pipes, examples, purpose, threshold, count, gold_share):
             docs.add(doc)
         docs.to_disk(target)
     shutil.rmtree(output, ignore_errors=True)

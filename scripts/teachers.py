@@ -17,8 +17,11 @@ def train_teachers(
     seed: int = 0,
     gpu_id: int = -1,
 ) -> None:
-    """Train CONFIG for STEPS on each set (folder) of CORPUS, and write the pipelines to
-    OUTPUT/SET. Those that are there are kept: an interrupted run goes on where it was."""
+    """Train CONFIG for STEPS on each set (folder) of CORPUS.
+
+    The pipelines are written to OUTPUT/SET. Those that are there are kept: an interrupted
+    run goes on where it was.
+    """
     for folder in sorted(path for path in corpus.iterdir() if path.is_dir()):
         done = output / folder.name
         if done.is_dir():

@@ -4,7 +4,7 @@ the mean of their probabilities: what one corpus does not name, another does."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def annotate(
     purpose: Purpose,
     threshold: float,
     counts: Counter[str],
-    gold_is_sure: bool = True,
+    gold_share: Optional[float] = None,
 ) -> Iterator[Doc]:
     """Add to gold Docs what teachers find in them.
 
@@ -41,7 +41,9 @@ def annotate(
     threshold (float): Mean probability that a span must exceed.
     counts (Counter[str]): Counts tokens, gold mentions, and spans "added", or "unaligned"
         as the tokens of the gold Doc do not fit them.
-    gold_is_sure (bool): Whether gold mentions have probability 1 among the targets.
+    gold_share (Optional[float]): Share of gold in each target, next to the teachers' mean;
+        None leaves the mean as it is, but for gold mentions, which are sure, as in the
+        paper.
     YIELDS (Doc): The gold Docs, with what was added.
     """
     tommer = teachers[0]
@@ -55,10 +57,15 @@ def annotate(
             counts["tokens"] += len(gold)
             counts["gold"] += len(gold.spans.get(tommer.spans_key, []))
             if purpose == "targets":
-                if gold_is_sure:
-                    mentions = tommer.align(example, tommer.spans_key)
-                    mark_spans(targets.dataXd, mentions, targets.lengths, 1)
-                gold.user_data[TARGETS_KEY] = targets.dataXd.astype("float16")
+                mentions = tommer.align(example, tommer.spans_key)
+                marked = np.zeros_like(targets.dataXd)
+                mark_spans(marked, mentions, targets.lengths, 1)
+                mixed = (
+                    np.maximum(targets.dataXd, marked)
+                    if gold_share is None
+                    else (1 - gold_share) * targets.dataXd + gold_share * marked
+                )
+                gold.user_data[TARGETS_KEY] = mixed.astype("float16")
             else:
                 key = IGNORED_KEY if purpose == "ignored" else tommer.spans_key
                 add_spans(example, own, tommer, key, counts)

@@ -1,9 +1,8 @@
 """The conversion script: what it writes, drops and refuses."""
 
-import importlib.util
 import json
-from pathlib import Path
 
+import convert
 import pytest
 import spacy
 from spacy.tokens import DocBin
@@ -11,11 +10,6 @@ from typer.testing import CliRunner
 
 from spacy_tommer.corpora.report import TooManyErrors
 from spacy_tommer.corpora.split import in_share
-
-PATH = Path(__file__).resolve().parents[1] / "scripts" / "convert.py"
-spec = importlib.util.spec_from_file_location("convert", PATH)
-convert = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(convert)
 
 
 def run(*args, error=None):

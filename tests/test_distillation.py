@@ -64,16 +64,20 @@ def test_masking_leaves_the_mentions_alone(teacher):
         assert places(doc.spans["ignored"]) == sorted(set(found[doc.text]) - set(gold))
 
 
-@pytest.mark.parametrize("gold_is_sure", [True, False])
-def test_dense_targets_are_the_teacher_s_probabilities(teacher, gold_is_sure):
+@pytest.mark.parametrize("gold_share", [None, 0.0, 0.3])
+def test_dense_targets_are_the_teacher_s_probabilities(teacher, gold_share):
     examples = [gold_example(teacher, text) for text in TEXTS]
     pipe = teacher.get_pipe("tommer")
     scores = pipe.predict([example.x for example in examples])
-    docs = annotate([pipe], examples, "targets", 0.5, Counter(), gold_is_sure)
+    docs = annotate([pipe], examples, "targets", 0.5, Counter(), gold_share)
     for doc, logits in zip(docs, scores):
         expected = 1 / (1 + np.exp(-logits.dataXd.astype("float64")))
-        if gold_is_sure:
+        if gold_share is None:
             expected[1, 1] = expected[3, 0] = 1
+        else:
+            expected *= 1 - gold_share
+            expected[1, 1] += gold_share
+            expected[3, 0] += gold_share
         assert doc.user_data[TARGETS_KEY] == pytest.approx(expected, abs=1e-3)
         assert len(doc.spans["mentions"]) == 2
 
@@ -117,7 +121,7 @@ def test_several_teachers_are_averaged(teacher, make_nlp):
     examples = [gold_example(teacher, text) for text in TEXTS]
     predicted = [example.x for example in examples]
     said = [pipe.predict(predicted) for pipe in pipes]
-    docs = annotate(pipes, examples, "targets", 0.5, Counter(), False)
+    docs = annotate(pipes, examples, "targets", 0.5, Counter(), 0.0)
     for doc, first, second in zip(docs, *said):
         z = np.stack([first.dataXd, second.dataXd]).astype("float64")
         expected = (1 / (1 + np.exp(-z))).mean(axis=0)

@@ -1,0 +1,103 @@
+"""The steps of the project, one after the other, with a tiny backbone."""
+
+import json
+from pathlib import Path
+
+import annotate
+import calibrate
+import evaluate
+import pytest
+import spacy
+import teachers
+from conftest import TEXTS
+from spacy.tokens import DocBin
+from spacy.util import load_config
+
+import cache
+from spacy_tommer.component import TARGETS_KEY
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def project(tiny, tmp_path, monkeypatch):
+    """Give a folder with two small sets and a config on a tiny backbone."""
+    monkeypatch.chdir(tmp_path)
+    nlp = spacy.blank("en")
+    for name, start in (("one", 0), ("two", 1)):
+        docs = []
+        for i in range(12):
+            doc = nlp.make_doc(f"{name} {i}: {TEXTS[i % 3]}")
+            doc.spans["mentions"] = [doc[3:5], doc[5 + start : 6 + start]]
+            doc.ents = []
+            docs.append(doc)
+        for part, some in (("train", docs[:8]), ("dev", docs[8:])):
+            folder = tmp_path / "corpus" / part / name
+            folder.mkdir(parents=True)
+            DocBin(docs=some).to_disk(folder / "000000.spacy")
+    overrides = {
+        "components.transformer.model.name": tiny("bert"),
+        "components.transformer.model.layers": [1],
+        "components.tommer.model.rank": 8,
+    }
+    load_config(ROOT / "configs/minilm.cfg", overrides=overrides).to_disk("config.cfg")
+    return tmp_path
+
+
+def gold(path):
+    vocab = spacy.blank("en").vocab
+    return list(DocBin().from_disk(path).get_docs(vocab))
+
+
+def test_from_corpora_to_a_table(project, passes, capsys):
+    train, dev = Path("corpus/train"), Path("corpus/dev")
+    cache.fill(Path("config.cfg"), [train, dev])
+    assert "0 gold spans left out" in capsys.readouterr().out
+    computed = len(passes)
+    cache.fill(Path("config.cfg"), [train, dev])
+    assert "0 tokens have no states yet" in capsys.readouterr().out
+
+    teachers.train_teachers(Path("config.cfg"), train, dev, Path("teachers"), steps=3)
+    assert sorted(path.name for path in Path("teachers").iterdir()) == ["one", "two"]
+    made = Path("teachers/one/tommer/model").stat().st_mtime_ns
+    teachers.train_teachers(Path("config.cfg"), train, dev, Path("teachers"), steps=3)
+    assert Path("teachers/one/tommer/model").stat().st_mtime_ns == made
+
+    annotate.annotate_corpus(
+        train, Path("consensus"), [Path("teachers")], purpose="targets", keep="two"
+    )
+    (one,) = Path("consensus/one").iterdir()
+    (two,) = Path("consensus/two").iterdir()
+    assert len(gold(one)) == 8
+    for doc in gold(one):
+        assert doc.user_data[TARGETS_KEY].shape == (len(doc), 25)
+        assert len(doc.spans["mentions"]) == 2
+    assert two.read_bytes() == (train / "two" / two.name).read_bytes()
+    assert len(passes) == computed
+
+    calibrate.calibrate(Path("teachers/one"), dev, Path("calibrated"), 0.0, 0.0)
+    nlp = spacy.load("calibrated")
+    assert set(nlp.meta["performance"]["calibration"]["threshold"]) == {
+        "one",
+        "two",
+        "mean",
+    }
+    evaluate.evaluate(["calibrated"], dev, Path("metrics"))
+    report = json.loads(Path("metrics/protocol.json").read_text("utf-8"))
+    sets = report["pipelines"]["calibrated"]["sets"]
+    assert {name: one["nested"]["gold"] for name, one in sets.items()} == {
+        "one": 8,
+        "two": 8,
+    }
+    for file_ in ("protocol.md", "curves.png"):
+        assert (Path("metrics") / file_).stat().st_size > 100
+    assert not list(project.glob("*.part"))
+
+
+def test_an_annotation_that_fails_leaves_no_corpus(project, monkeypatch):
+    train, dev = Path("corpus/train"), Path("corpus/dev")
+    teachers.train_teachers(Path("config.cfg"), train, dev, Path("teachers"), steps=1)
+    monkeypatch.setattr(DocBin, "to_disk", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        annotate.annotate_corpus(train, Path("distilled"), [Path("teachers/one")])
+    assert not Path("distilled").exists()
