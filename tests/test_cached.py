@@ -194,6 +194,16 @@ def test_states_too_large_for_half_precision(make_nlp, corpus, tmp_path):
         list(CachedCorpus(corpus, tmp_path / "cache")(nlp))
 
 
+@pytest.mark.filterwarnings("ignore:.*W090")
+def test_a_corpus_without_texts_is_no_endless_stream(make_nlp, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    reader = CachedCorpus(tmp_path / "corpus", tmp_path / "cache", shuffle=True)
+    with pytest.raises(ValueError, match=r"no .* files with texts in"):
+        next(reader(make_nlp()))
+    with pytest.raises(ValueError, match=r"--paths\.train FILE"):
+        next(CachedCorpus(None, tmp_path / "cache")(make_nlp()))
+
+
 def test_only_frozen_states_are_cached(corpus, tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("transformer")

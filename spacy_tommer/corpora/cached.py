@@ -59,6 +59,8 @@ def CachedCorpus(
         times += 1
         states = StateCache(cache, nlp.get_pipe(transformer), unit)
         chunks = sample(prepare_corpus(Path(path), cache, nlp), limit, seed)
+        if not chunks:
+            raise ValueError(f"There are no *.spacy files with texts in {path}.")
         if shuffle:
             rng.shuffle(chunks)
         for start in range(0, len(chunks), MIXED):
