@@ -15,7 +15,9 @@ import typer
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = {
-    "convert": "scripts/convert.py training {data} {folder}/corpus --sets craft --dev-share 0.2",
+    "convert": (
+        "scripts/convert.py training {data} {folder}/corpus --sets craft --dev-share 0.2"
+    ),
     "cache": "scripts/cache.py {config} {folder}/corpus/train --cache {folder}/cache",
     "train": (
         "-m spacy train {config} --output {folder}/training "

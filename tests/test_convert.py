@@ -2,12 +2,12 @@
 
 import json
 
-import convert
 import pytest
 import spacy
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
+import convert
 from spacy_tommer.corpora.report import TooManyErrors
 from spacy_tommer.corpora.split import in_share
 

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-import annotate
-import calibrate
-import evaluate
 import pytest
 import spacy
-import teachers
 from conftest import TEXTS
 from spacy.tokens import DocBin
 from spacy.util import load_config
 
+import annotate
 import cache
+import calibrate
+import evaluate
+import teachers
 from spacy_tommer.component import TARGETS_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
