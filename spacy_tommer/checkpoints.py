@@ -70,7 +70,7 @@ def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
     if name not in shipped_models():
         raise ValueError(
             f"There is no model or folder {name!r}. The shipped models are "
-            f"{' and '.join(shipped_models())}."
+            f"{', '.join(shipped_models())}."
         )
     path = MODELS / name / "head.safetensors"
     return head_from_bytes(path.read_bytes(), str(path))

