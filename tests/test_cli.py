@@ -228,6 +228,8 @@ def test_interrupt_leaves_whole_lines(model, tmp_path):
         command("--model", model, "--format", "jsonl", "--output", str(output)),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Jobs in the background of a shell ignore the signal, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         for i in range(400):
             process.stdin.write(f"{TEXTS[i % 3]}\n".encode())
