@@ -11,8 +11,10 @@ import typer
 from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
+from spacy.training.corpus import FILE_TYPE, walk_corpus
 from tqdm import tqdm
 
+from spacy_tommer.aside import whole_folder
 from spacy_tommer.corpora.cached import CachedCorpus
 from spacy_tommer.distillation import Purpose, annotate
 
@@ -26,14 +28,14 @@ def read_examples(path: Path, cache: Path, nlp: Language) -> Iterator[Example]:
 
 
 def find_pipelines(paths: list[Path]) -> list[Path]:
-    """Find the pipelines in folders that hold several."""
-    return [
-        pipeline
+    """Find the pipelines in folders that are one or hold several."""
+    configs = (
+        config
         for path in paths
-        for pipeline in (
-            [path] if (path / "config.cfg").is_file() else sorted(path.iterdir())
-        )
-    ]
+        for pattern in ("config.cfg", "*/config.cfg")
+        for config in sorted(path.glob(pattern))
+    )
+    return [config.parent for config in configs]
 
 
 def annotate_corpus(
@@ -54,28 +56,30 @@ def annotate_corpus(
     gold; without it, gold mentions have probability 1). The sets (folders of the
     corpus) that KEEP lists, separated by commas, are copied as they are.
     """
-    first, *others = find_pipelines(teachers)
+    files = walk_corpus(corpus, FILE_TYPE) if corpus.is_dir() else []
+    pipelines = find_pipelines(teachers)
+    if not files or not pipelines:
+        missing = f"*.spacy files in the folder {corpus}" if pipelines else "pipelines"
+        raise typer.BadParameter(f"There are no {missing}.")
+    first, *others = pipelines
     nlp = spacy.load(first)
     pipes = [nlp.get_pipe("tommer")]
     pipes += [spacy.load(path).get_pipe("tommer") for path in others]
     kept = set(filter(None, keep.split(",")))
-    aside = output.with_name(f"{output.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
     counts: dict[str, Counter[str]] = {}
-    for path in tqdm(sorted(corpus.rglob("*.spacy")), desc=str(corpus)):
-        target = aside / path.relative_to(corpus)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if kept.intersection(path.relative_to(corpus).parts):
-            shutil.copy(path, target)
-            continue
-        count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
-        docs = DocBin(store_user_data=purpose == "targets")
-        examples = read_examples(path, cache, nlp)
-        for doc in annotate(pipes, examples, purpose, threshold, count, gold_share):
-            docs.add(doc)
-        docs.to_disk(target)
-    shutil.rmtree(output, ignore_errors=True)
-    aside.rename(output)
+    with whole_folder(output) as aside:
+        for path in tqdm(files, desc=str(corpus)):
+            target = aside / path.relative_to(corpus)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if kept.intersection(path.relative_to(corpus).parts):
+                shutil.copy(path, target)
+                continue
+            count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
+            docs = DocBin(store_user_data=purpose == "targets")
+            examples = read_examples(path, cache, nlp)
+            for doc in annotate(pipes, examples, purpose, threshold, count, gold_share):
+                docs.add(doc)
+            docs.to_disk(target)
     for name, count in counts.items():
         print(
             f"{name}: {count['gold']} gold mentions, {count['added']} spans added "

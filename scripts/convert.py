@@ -11,13 +11,14 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
 
+from spacy_tommer.aside import whole_folder
 from spacy_tommer.corpora.clean import clean
 from spacy_tommer.corpora.pile_ner import read_pile_ner
 from spacy_tommer.corpora.report import Report, TooManyErrors
 from spacy_tommer.corpora.seen import SeenTexts
 from spacy_tommer.corpora.sets import BENCHMARKS, TRAINING, find_files, read_set
 from spacy_tommer.corpora.split import in_share
-from spacy_tommer.shards import ShardWriter, whole_folder
+from spacy_tommer.shards import ShardWriter
 
 SHARD = 500
 RENEWED = 10_000

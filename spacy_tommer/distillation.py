@@ -48,28 +48,43 @@ def annotate(
     """
     tommer = teachers[0]
     for batch in minibatch(examples, BATCH):
-        predicted = [example.predicted for example in batch]
+        for example in batch:
+            counts["tokens"] += len(example.y)
+            counts["gold"] += len(example.y.spans.get(tommer.spans_key, []))
+        predicted = [example.x for example in batch]
         probabilities = consensus(teachers, predicted)
-        scores = [Ragged(log_odds(one.dataXd), one.lengths) for one in probabilities]
-        found = tommer.decode(predicted, scores, threshold).by_doc()
-        for example, targets, own in zip(batch, probabilities, found):
-            gold = example.reference
-            counts["tokens"] += len(gold)
-            counts["gold"] += len(gold.spans.get(tommer.spans_key, []))
-            if purpose == "targets":
-                mentions = tommer.align(example, tommer.spans_key)
-                marked = np.zeros_like(targets.dataXd)
-                mark_spans(marked, mentions, targets.lengths, 1)
-                mixed = (
-                    np.maximum(targets.dataXd, marked)
-                    if gold_share is None
-                    else (1 - gold_share) * targets.dataXd + gold_share * marked
-                )
-                gold.user_data[TARGETS_KEY] = mixed.astype("float16")
-            else:
-                key = IGNORED_KEY if purpose == "ignored" else tommer.spans_key
-                add_spans(example, own, tommer, key, counts)
-            yield gold
+        if purpose == "targets":
+            for example, said in zip(batch, probabilities):
+                add_targets(example, said, tommer, gold_share)
+        else:
+            key = IGNORED_KEY if purpose == "ignored" else tommer.spans_key
+            scores = [Ragged(log_odds(one.dataXd), one.lengths) for one in probabilities]
+            found = tommer.decode(predicted, scores, threshold).by_doc()
+            for example, mentions in zip(batch, found):
+                add_spans(example, mentions, tommer, key, counts)
+        yield from (example.y for example in batch)
+
+
+def add_targets(
+    example: Example, said: Ragged, tommer: Tommer, gold_share: Optional[float]
+) -> None:
+    """Give a gold Doc the probabilities that a student learns.
+
+    example (Example): The gold Doc as reference, and the predicted Doc.
+    said (Ragged): What the teachers say of each span (units, L), and how many units each
+        token has.
+    tommer (Tommer): One of the teachers.
+    gold_share (Optional[float]): Share of gold; None to make gold mentions sure.
+    """
+    mentions = tommer.align(example, tommer.spans_key)
+    marked = np.zeros_like(said.dataXd)
+    mark_spans(marked, mentions, said.lengths, 1)
+    mixed = (
+        np.maximum(said.dataXd, marked)
+        if gold_share is None
+        else (1 - gold_share) * said.dataXd + gold_share * marked
+    )
+    example.reference.user_data[TARGETS_KEY] = mixed.astype("float16")
 
 
 def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:

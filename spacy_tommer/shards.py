@@ -1,14 +1,12 @@
 """Write Docs to a folder of DocBins, each file whole or not there."""
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
 from spacy.tokens import Doc, DocBin
+
+from .aside import write_aside
 
 
 class ShardWriter:
@@ -53,30 +51,6 @@ class ShardWriter:
     def flush(self) -> None:
         """Write the Docs that are not written yet."""
         if len(self.docs):
-            path = self.folder / f"{self.count:06}.spacy"
-            aside = path.with_suffix(".part")
-            self.docs.to_disk(aside)
-            os.replace(aside, path)
+            write_aside(self.folder / f"{self.count:06}.spacy", self.docs.to_disk)
             self.count += 1
             self.docs = DocBin()
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder that appears whole or not at all, in place of the one that is there.
-
-    folder (Path): The folder.
-    YIELDS (Path): A folder beside it to write to, which takes its name at the end of the
-        `with` block. One that a killed run left is removed. Its name begins with a dot:
-        spaCy does not read such folders.
-    """
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)

@@ -4,10 +4,10 @@ Axis letters: D Docs of a chunk; T their tokens; N their units; d width.
 """
 
 import hashlib
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from spacy_transformers.data_classes import WordpieceBatch
 from thinc.types import Ragged
 from transformers.utils import ModelOutput
 
+from .aside import write_aside
 from .backbone import BackboneShim, cut_model
 from .states import BackboneData, Unit, read_states
 
@@ -138,34 +139,33 @@ class StateCache:
                 )
             path = self.path(key, layer)
             path.parent.mkdir(exist_ok=True)
-            aside = path.with_suffix(f".{os.getpid()}.part")
             tensors = {
                 "states": states.astype("float16"),
                 "lengths": np.concatenate(lengths).astype("int32"),
             }
-            save_file(tensors, aside)
-            os.replace(aside, path)
+            write_aside(path, partial(save_file, tensors))
 
     def attach(self, docs: Sequence[Doc]) -> None:
         """Give Docs their states, computed if they are not on disk.
 
         docs (Sequence[Doc]): A chunk of Docs, as the pipeline tokenizes them.
         """
-        key = hash_docs(docs)
-        if key not in self:
-            self.write(key, docs)
-        states = self.open(key)
+        states = self.load(hash_docs(docs), lambda: docs)
         start = 0
         for doc in docs:
             doc._.trf_data = states.of_tokens(start, start + len(doc))
             start += len(doc)
 
-    def open(self, key: str) -> CachedStates:
-        """Map the states of a chunk into memory.
+    def load(self, key: str, make_docs: Callable[[], Sequence[Doc]]) -> CachedStates:
+        """Map the states of a chunk into memory; compute them if they are not on disk.
 
         key (str): Hash of its texts.
+        make_docs (Callable[[], Sequence[Doc]]): Makes its Docs, as the pipeline tokenizes
+            them.
         RETURNS (CachedStates): Its states.
         """
+        if key not in self:
+            self.write(key, make_docs())
         files = {layer: open_arrays(self.path(key, layer)) for layer in self.layers}
         layers = {layer: arrays["states"] for layer, arrays in files.items()}
         lengths = files[self.layers[0]]["lengths"]

@@ -8,7 +8,7 @@ from spacy.cli.train import train
 from spacy.tokens import Doc, DocBin, Span
 from thinc.api import Config
 
-from spacy_tommer import state_cache
+from spacy_tommer import aside, state_cache
 from spacy_tommer.component import TARGETS_KEY
 from spacy_tommer.corpora import cached, prepared
 from spacy_tommer.corpora.cached import CachedCorpus, prepare_corpus
@@ -159,12 +159,12 @@ def test_dense_targets_reach_the_loss(make_nlp, tmp_path):
 def test_half_written_files_are_never_used(make_nlp, corpus, tmp_path, monkeypatch):
     nlp = make_nlp()
     cache = tmp_path / "cache"
-    replace = state_cache.os.replace
-    monkeypatch.setattr(state_cache.os, "replace", lambda *paths: 1 / 0)
+    replace = aside.os.replace
+    monkeypatch.setattr(aside.os, "replace", lambda *paths: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(CachedCorpus(corpus, cache)(nlp))
     assert list(cache.rglob("*.part"))
-    monkeypatch.setattr(state_cache.os, "replace", replace)
+    monkeypatch.setattr(aside.os, "replace", replace)
     assert len(list(CachedCorpus(corpus, cache)(nlp))) == 24
     states = max(cache.glob("*-token-*/1/*.safetensors"))
     states.write_bytes(states.read_bytes()[:100])

@@ -5,6 +5,7 @@ import spacy
 from conftest import SHARED, needs_shared
 from spacy.tokens import DocBin
 
+from spacy_tommer.aside import whole_folder
 from spacy_tommer.corpora.gold import gold_doc, gold_text, set_gold
 from spacy_tommer.corpora.gum import read_gum
 from spacy_tommer.corpora.phrases import bare_phrases
@@ -17,7 +18,7 @@ from spacy_tommer.corpora.sets import (
     read_set,
 )
 from spacy_tommer.corpora.tags import tag_spans
-from spacy_tommer.shards import ShardWriter, whole_folder
+from spacy_tommer.shards import ShardWriter
 
 # Sentences with a mention, and mentions, by the evaluation protocol.
 BENCHMARK_COUNTS = {

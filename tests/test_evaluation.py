@@ -13,8 +13,9 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 from typer.testing import CliRunner
 
+from spacy_tommer.aside import write_aside
 from spacy_tommer.corpora.gold import gold_doc
-from spacy_tommer.evaluation.reports import write_aside, write_reports
+from spacy_tommer.evaluation.reports import write_reports
 from spacy_tommer.evaluation.run import evaluate_pipeline
 from spacy_tommer.evaluation.sets import find_sets, read_docs
 from spacy_tommer.evaluation.tables import to_markdown

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+import typer
 from conftest import TEXTS
 from spacy.tokens import DocBin
 from spacy.util import load_config
@@ -101,3 +102,15 @@ def test_an_annotation_that_fails_leaves_no_corpus(project, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         annotate.annotate_corpus(train, Path("distilled"), [Path("teachers/one")])
     assert not Path("distilled").exists()
+
+
+def test_nothing_to_annotate_leaves_the_corpus_that_is_there(project):
+    Path("distilled").mkdir()
+    Path("empty").mkdir()
+    (Path("distilled") / "kept.spacy").touch()
+    with pytest.raises(typer.BadParameter, match="no pipelines"):
+        annotate.annotate_corpus(Path("corpus"), Path("distilled"), [Path("empty")])
+    Path("empty/config.cfg").touch()
+    with pytest.raises(typer.BadParameter, match="spacy files in the folder nowhere"):
+        annotate.annotate_corpus(Path("nowhere"), Path("distilled"), [Path("empty")])
+    assert (Path("distilled") / "kept.spacy").exists()

@@ -144,6 +144,4 @@ def open_states(chunk: Chunk, states: StateCache, nlp: Language) -> CachedStates
     nlp (Language): The pipeline.
     RETURNS (CachedStates): Its states.
     """
-    if chunk.key not in states:
-        states.write(chunk.key, [nlp.make_doc(text) for text in chunk.texts])
-    return states.open(chunk.key)
+    return states.load(chunk.key, lambda: [nlp.make_doc(text) for text in chunk.texts])

@@ -1,11 +1,11 @@
 """Write the results of an evaluation to files, each whole or not there."""
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..aside import write_aside
 from .plots import plot_curves
 from .tables import to_markdown
 
@@ -32,14 +32,3 @@ def write_reports(
     write_aside(folder / "protocol.md", lambda path: path.write_text(report, "utf-8"))
     figure = plot_curves(results)
     write_aside(folder / "curves.png", lambda path: figure.savefig(path, format="png"))
-
-
-def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file under another name and then rename it.
-
-    path (Path): The file.
-    write (Callable[[Path], Any]): Writes to the path that it is given.
-    """
-    aside = path.with_name(f"{path.name}.part")
-    write(aside)
-    os.replace(aside, path)
