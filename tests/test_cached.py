@@ -67,6 +67,13 @@ def test_the_backbone_runs_once_for_each_text(make_nlp, corpus, tmp_path, passes
     assert len(passes) == computed
 
 
+def test_a_corpus_is_prepared_once_whatever_was_read_before(make_nlp, corpus, tmp_path):
+    nlp = make_nlp()
+    chunks = prepare_corpus(corpus, tmp_path / "cache", nlp)
+    nlp.make_doc("Words that the vocabulary does not know yet")
+    assert prepare_corpus(corpus, tmp_path / "cache", nlp) == chunks
+
+
 def test_other_gold_shares_the_states(make_nlp, corpus, tmp_path, passes):
     nlp = make_nlp()
     list(CachedCorpus(corpus, tmp_path / "cache")(nlp))

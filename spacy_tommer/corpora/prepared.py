@@ -108,7 +108,7 @@ def prepare(path: Path, cache: Path, nlp: Language) -> list[Path]:
     nlp (Language): The pipeline that cuts texts into tokens.
     RETURNS (list[Path]): The files of its chunks.
     """
-    digest = hashlib.sha256(nlp.tokenizer.to_bytes())
+    digest = hashlib.sha256(nlp.tokenizer.to_bytes(exclude=["vocab"]))
     digest.update(path.read_bytes())
     folder = cache / "texts" / digest.hexdigest()[:32]
     if not folder.is_dir():
