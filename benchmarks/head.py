@@ -14,7 +14,7 @@ from spacy_tommer.head import MentionHead
 
 def main(width: int = 384, few: int = 1024, many: int = 8192, runs: int = 15) -> None:
     """Print the median time for FEW and for MANY units, and their ratio."""
-    head = MentionHead(width, start_value=True)
+    head = MentionHead(width, hidden=128)
     seconds: dict[int, list[float]] = {few: [], many: []}
     with torch.inference_mode():
         for _ in range(runs):

@@ -19,7 +19,7 @@ Finds entity mentions in English text, nested and flat.
 | --- | --- |
 | backbone | {backbone}, output of block {layer}, counted from 0 |
 | SHA-256 of its weights | `{sha256}` |
-| head | {parameters:,} parameters; rank {rank}, start-token value {start_value} |
+| head | {parameters:,} parameters; rank {rank}, {hidden} hidden units |
 | mentions | of up to {max_length} units; a unit is a {unit} |
 | thresholds | `threshold = {threshold}`, `flat_threshold = {flat_threshold}` |
 | training | `{command}`, seed {seed} |

@@ -45,9 +45,8 @@ def head_from_bytes(data: bytes, origin: str) -> tuple[MentionHead, dict[str, st
     if "query" not in weights or "max_length" not in metadata:
         raise ValueError(f"{origin} holds no head of spacy_tommer.")
     width, rank = weights["query"].shape
-    head = MentionHead(
-        width, rank, int(metadata["max_length"]), "start_value.weight" in weights
-    )
+    hidden = len(weights.get("edges.inner.bias", ()))
+    head = MentionHead(width, rank, int(metadata["max_length"]), hidden)
     head.load_state_dict(weights)
     return head, metadata
 

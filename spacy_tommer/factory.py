@@ -17,7 +17,7 @@ unit = "token"
 layer = null
 rank = 64
 max_length = 25
-start_value = true
+hidden = 128
 """
 DEFAULT_MODEL = Config().from_str(default_config)["model"]
 

@@ -6,7 +6,7 @@ r rank; L longest span in units; C units in a block.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import gelu, normalize, pad
 
 BLOCK = 64
 
@@ -22,7 +22,8 @@ class MentionHead(nn.Module):
     width (int): Width of a state, d.
     rank (int): Rank of the query and key projections, r.
     max_length (int): Longest span, in units.
-    start_value (bool): Add a linear probe of the span's first unit. Not in the paper.
+    hidden (int): Hidden units of the values that are added at the edges of a span; 0 for
+        the head of the paper, without them.
     """
 
     def __init__(
@@ -30,19 +31,20 @@ class MentionHead(nn.Module):
         width: int,
         rank: int = 64,
         max_length: int = 25,
-        start_value: bool = False,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
-        if min(width, rank, max_length) < 1:
+        if min(width, rank, max_length) < 1 or hidden < 0:
             raise ValueError(
                 f"width ({width}), rank ({rank}) and max_length ({max_length}) of a "
-                "MentionHead must be 1 or more."
+                f"MentionHead must be 1 or more, and hidden ({hidden}) 0 or more."
             )
         self.max_length = max_length
+        self.hidden = hidden
         self.query = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
         self.key = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
         self.value = nn.Linear(width, 1)
-        self.start_value = nn.Linear(width, 1, bias=False) if start_value else None
+        self.edges = EdgeValues(width, hidden, max_length) if hidden else None
         # match, min pool, max pool, value at the end, value behind the end
         self.mixing = nn.Parameter(torch.tensor([15.0, 10.0, -8.0, 1.0, 1.0]))
 
@@ -66,10 +68,8 @@ class MentionHead(nn.Module):
             next_value.unsqueeze(-1),
         )
         logits = sum(w * x for w, x in zip(self.mixing, features))  # (N, L)
-        if self.start_value is not None:
-            start = self.start_value(states).squeeze(-1)  # (N,)
-            start = pad(start, (self.max_length - 1, 0))
-            logits = logits + start.unfold(0, self.max_length, 1).flip(-1)
+        if self.edges is not None:
+            logits = logits + self.edges(states, position == 0, is_last)
         span_length = torch.arange(self.max_length, device=states.device)  # (L,)
         return logits.masked_fill(span_length > position.unsqueeze(-1), -torch.inf)
 
@@ -95,6 +95,41 @@ class MentionHead(nn.Module):
             (blocks, BLOCK, self.max_length), (BLOCK * row, row + 1, 1)
         )
         return band.flip(-1).reshape(-1, self.max_length)[:length]
+
+
+class EdgeValues(nn.Module):
+    """Value units for the place that they have at a span: as its last unit, the one behind
+    it, its first, and the one before it. Each length has a value, too.
+
+    Not in the paper, whose values are linear and look at the end of a span only.
+
+    width (int): Width of a state, d.
+    hidden (int): Hidden units, H.
+    max_length (int): Longest span, in units.
+    """
+
+    def __init__(self, width: int, hidden: int, max_length: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, hidden)
+        self.outer = nn.Linear(hidden, 4, bias=False)
+        self.length = nn.Parameter(torch.zeros(max_length))
+        nn.init.zeros_(self.outer.weight)
+
+    def forward(self, states: Tensor, is_first: Tensor, is_last: Tensor) -> Tensor:
+        """Sum up the values of every span; those of units beyond its text are 0.
+
+        states (Tensor): States of the units of all texts. (N, d)
+        is_first (Tensor): Whether a unit is the first one of its text. (N,)
+        is_last (Tensor): Whether it is the last one there. (N,)
+        RETURNS (Tensor): What the head adds to its logits. (N, L)
+        """
+        values = self.outer(gelu(self.inner(states)))  # (N, 4)
+        end, behind, start, before = values.unbind(-1)  # (N,) each
+        end = end + pad(behind[1:], (0, 1)).masked_fill(is_last, 0.0)
+        start = start + pad(before[:-1], (1, 0)).masked_fill(is_first, 0.0)
+        reach = len(self.length) - 1
+        starts = pad(start, (reach, 0)).unfold(0, reach + 1, 1).flip(-1)  # (N, L)
+        return end.unsqueeze(-1) + starts + self.length
 
 
 def min_pool(match: Tensor) -> Tensor:

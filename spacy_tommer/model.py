@@ -15,7 +15,7 @@ from thinc.api import (
     torch2xp,
     xp2torch,
 )
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d, FloatsXd, Ragged
 from torch.nn.utils import clip_grad_norm_
 
 from .checkpoints import head_from_bytes, head_to_bytes
@@ -31,7 +31,7 @@ def Tommer(
     layer: Optional[int] = None,
     rank: int = 64,
     max_length: int = 25,
-    start_value: bool = True,
+    hidden: int = 128,
 ) -> Model[list[Doc], list[Ragged]]:
     """Build the model of the `tommer` component.
 
@@ -40,14 +40,15 @@ def Tommer(
         one that the transformer gives.
     rank (int): Rank of the query and key projections.
     max_length (int): Longest mention, in units.
-    start_value (bool): Add a linear probe of the mention's first unit.
+    hidden (int): Hidden units of the values that are added at the edges of a mention; 0 for
+        the head of the paper.
     RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it gives span
         logits, one row per unit and one column per length, and how many units each
         token has.
     """
     if unit not in ("token", "piece"):
         raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
-    settings = {"rank": rank, "max_length": max_length, "start_value": start_value}
+    settings = {"rank": rank, "max_length": max_length, "hidden": hidden}
     shim = HeadShim(None, serialize_model=to_bytes, deserialize_model=from_bytes)
     return Model(
         "tommer",
@@ -61,13 +62,21 @@ def Tommer(
 
 class HeadShim(PyTorchShim):
     """Hold a head. `grad_clip` of the optimizer bounds the norm of all its gradients
-    together, as in the paper (appendix B), where thinc bounds each parameter's."""
+    together, as in the paper (appendix B), where thinc bounds each parameter's; and weight
+    decay leaves vectors alone: the mixing weights and the biases."""
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the weights."""
         if optimizer.grad_clip:
             clip_grad_norm_(self._model.parameters(), optimizer.grad_clip)
-        super().finish_update(optimizer)
+        decay = optimizer.L2
+
+        def update(key: tuple, weights: FloatsXd, gradient: FloatsXd) -> tuple:
+            optimizer.L2 = decay if weights.ndim > 1 else 0.0
+            return optimizer(key, weights, gradient)
+
+        super().finish_update(update)
+        optimizer.L2 = decay
 
 
 def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
@@ -75,8 +84,8 @@ def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None
     if model.shims[0]._model is None:
         width = max(read(model, doc).dataXd.shape[1] for doc in X)
         attrs = model.attrs
-        head = MentionHead(width, attrs["rank"], attrs["max_length"], attrs["start_value"])
-        set_head(model, head)
+        settings = (attrs[name] for name in ("rank", "max_length", "hidden"))
+        set_head(model, MentionHead(width, *settings))
 
 
 def get_head(model: Model) -> MentionHead:
@@ -106,14 +115,14 @@ def set_head(model: Model, head: MentionHead) -> None:
     have = {
         "rank": head.query.shape[1],
         "max_length": head.max_length,
-        "start_value": head.start_value is not None,
+        "hidden": head.hidden,
     }
     for name, value in have.items():
         if model.attrs[name] != value:
             raise ValueError(
                 f"The head was made with {name} = {value}, and the config says "
                 f"{model.attrs[name]}. Write in [components.tommer.model]:\n"
-                f"    {name} = {str(value).lower()}"
+                f"    {name} = {value}"
             )
     model.set_dim("nI", head.query.shape[0], force=True)
     model.shims[0]._model = head.to(get_torch_default_device())

@@ -34,8 +34,8 @@ def model(tiny, tmp_path_factory):
         examples.append(Example(nlp.make_doc(text), reference))
     fix_random_seed(0)
     optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 0.05
-    for _ in range(20):
+    optimizer.learn_rate = 0.02
+    for _ in range(40):
         nlp.update(
             examples, sgd=optimizer, exclude=["transformer"], annotates=["transformer"]
         )
@@ -96,9 +96,10 @@ def test_threshold(model):
 
 
 def test_table(model):
-    out, _ = run("Paris\x1b[31m met\tAngela", "--model", model, "--threshold", "0")
+    text = f"{TEXTS[1]}\x1b[31m met\tAngela"
+    out, _ = run(text, "--model", model, "--threshold", "0")
     first, *rows = out.splitlines()
-    assert first == r"Paris\x1b[31m met\tAngela"
+    assert first == rf"{TEXTS[1]}\x1b[31m met\tAngela"
     assert len(rows) > 3
     assert all("\x1b" not in row for row in rows)
     assert any(" * " in row for row in rows)
@@ -128,7 +129,8 @@ def test_spacy_shards(model, tmp_path):
 
 def test_html(model, tmp_path):
     page = tmp_path / "page.html"
-    run("<b>Paris</b>", "", "--model", model, "--format", "html", "--output", str(page))
+    output = ("--format", "html", "--output", str(page))
+    run(f"<b>{TEXTS[1]}</b>", "", "--model", model, *output)
     shown = page.read_text("utf-8")
     assert "&lt;" in shown and "<b>" not in shown
     assert "MENTION" in shown

@@ -42,7 +42,7 @@ def examples():
 def train(nlp, examples, steps=200, **kwargs):
     fix_random_seed(0)
     optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 0.05
+    optimizer.learn_rate = 0.02
     for _ in range(steps):
         losses = nlp.update(
             examples,
@@ -395,3 +395,20 @@ def test_the_gradients_are_clipped_together(make_nlp, examples, monkeypatch):
     nlp.update(examples, sgd=optimizer, exclude=["transformer"], annotates=["transformer"])
     assert len(norms) == len(list(head.parameters()))
     assert np.linalg.norm(norms) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_weight_decay_leaves_vectors_alone(make_nlp, examples):
+    nlp = make_nlp()
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.L2 = 0.5
+    optimizer.L2_is_weight_decay = True
+    shim = nlp.get_pipe("tommer").model.shims[0]
+    head = get_head(nlp.get_pipe("tommer").model)
+    for weights in head.parameters():
+        weights.grad = weights.new_zeros(weights.shape)
+    before = {name: p.detach().clone() for name, p in head.named_parameters()}
+    shim.finish_update(optimizer)
+    shrunk = {n for n, p in head.named_parameters() if p.norm() < before[n].norm()}
+    assert {"query", "key", "value.weight", "edges.inner.weight"} <= shrunk
+    assert not {"mixing", "value.bias", "edges.inner.bias", "edges.length"} & shrunk
+    assert optimizer.L2 == 0.5

@@ -3,6 +3,7 @@ import pytest
 import torch
 from conftest import SHARED, needs_shared
 from numpy.testing import assert_allclose
+from torch.nn.functional import gelu
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spacy_tommer.checkpoints import read_released
@@ -103,7 +104,10 @@ def dense(head: MentionHead, states: np.ndarray) -> np.ndarray:
     key /= np.linalg.norm(key, axis=1, keepdims=True)
     value = states @ weights["value.weight"][0] + weights["value.bias"]
     value = np.append(value, 0)
-    start = states @ weights.get("start_value.weight", np.zeros((1, 1)))[0]
+    inner = states @ weights["edges.inner.weight"].T + weights["edges.inner.bias"]
+    inner = gelu(torch.from_numpy(inner)).numpy()
+    # The unit behind the last one and the one before the first have no values.
+    edges = np.vstack([inner @ weights["edges.outer.weight"].T, np.zeros(4)])
     logits = np.full((len(states), head.max_length), -np.inf)
     for end in range(len(states)):
         for first in range(max(0, end + 1 - head.max_length), end + 1):
@@ -116,15 +120,24 @@ def dense(head: MentionHead, states: np.ndarray) -> np.ndarray:
                 value[end],
                 value[end + 1],
             )
-            logits[end, end - first] = weights["mixing"] @ features + start[first]
+            edge = edges[[end, end + 1, first, first - 1], range(4)].sum()
+            length = weights["edges.length"][end - first]
+            logits[end, end - first] = weights["mixing"] @ features + edge + length
     return logits
+
+
+def fill(edges: torch.nn.Module) -> None:
+    """Give the values of the edges weights; a new head begins without any."""
+    for weights in (edges.outer.weight, edges.length):
+        torch.nn.init.normal_(weights)
 
 
 @pytest.mark.parametrize("length", [1, 7, 64, 65, 150])
 @pytest.mark.parametrize("max_length", [1, 6, 80])
 def test_head_equals_its_equations(length, max_length):
     torch.manual_seed(0)
-    head = MentionHead(16, rank=4, max_length=max_length, start_value=True)
+    head = MentionHead(16, rank=4, max_length=max_length, hidden=8)
+    fill(head.edges)
     states = np.random.default_rng(0).normal(size=(length, 16)).astype("f")
     (logits,) = score(head, states)
     assert_allclose(logits, dense(head, states), atol=1e-4)
@@ -132,7 +145,8 @@ def test_head_equals_its_equations(length, max_length):
 
 def test_a_text_scores_the_same_beside_others():
     torch.manual_seed(0)
-    head = MentionHead(16, rank=4, start_value=True)
+    head = MentionHead(16, rank=4, hidden=8)
+    fill(head.edges)
     rng = np.random.default_rng(0)
     texts = [rng.normal(size=(n, 16)).astype("f") for n in (5, 0, 90, 1, 30)]
     for text, logits in zip(texts, score(head, *texts)):
@@ -145,7 +159,8 @@ def test_parameters():
         return sum(p.numel() for p in MentionHead(*settings).parameters())
 
     assert size(2048) == 264_198
-    assert size(2048, 64, 25, True) == 264_198 + 2048
+    assert size(768, 128, 25, 128) == 2 * 768 * 128 + 769 + 5 + 769 * 128 + 4 * 128 + 25
+    assert size(768, 128, 25, 128) < 300_000
     with pytest.raises(ValueError, match="rank"):
         MentionHead(16, rank=0)
 

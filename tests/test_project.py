@@ -14,6 +14,7 @@ import annotate
 import cache
 import calibrate
 import evaluate
+import leave_out
 import teachers
 from spacy_tommer.component import TARGETS_KEY
 
@@ -93,6 +94,28 @@ def test_from_corpora_to_a_table(project, passes, capsys):
     for file_ in ("protocol.md", "curves.png"):
         assert (Path("metrics") / file_).stat().st_size > 100
     assert not list(project.glob("*.part"))
+
+
+def test_leaving_a_corpus_out(project, monkeypatch):
+    train, dev, config = Path("corpus/train"), Path("corpus/dev"), Path("config.cfg")
+    teachers.train_teachers(config, train, dev, Path("teachers"), steps=3)
+    overrides = {"training.max_steps": 2, "training.eval_frequency": 2}
+    load_config(config, overrides=overrides).to_disk(config)
+    monkeypatch.setattr(
+        leave_out, "calibrate", lambda *paths: calibrate.calibrate(*paths, 0.0, 0.0)
+    )
+    given = (config, train, dev, Path("teachers"))
+    with pytest.raises(typer.BadParameter, match="no set three"):
+        leave_out.leave_out(*given, "two,three", Path("out"))
+    for _ in range(2):
+        leave_out.leave_out(*given, "two", Path("out"))
+    assert [path.name for path in Path("out/targets").iterdir()] == ["one"]
+    calibrated = spacy.load("out/calibrated").meta["performance"]["calibration"]
+    assert set(calibrated["threshold"]) == {"one", "mean"}
+    report = json.loads(Path("out/metrics/protocol.json").read_text("utf-8"))
+    (scored,) = report["pipelines"].values()
+    assert {name: one["texts"] for name, one in scored["sets"].items()} == {"two": 8}
+    assert (train / "two" / "000000.spacy").is_file()
 
 
 def test_an_annotation_that_fails_leaves_no_corpus(project, monkeypatch):

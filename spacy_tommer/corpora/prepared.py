@@ -26,7 +26,7 @@ from spacy.util import minibatch
 from ..component import TARGETS_KEY
 from ..state_cache import hash_docs, open_arrays
 
-CHUNK = 1000
+CHUNK = 250
 ENTS = "ents"
 
 
