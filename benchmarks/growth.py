@@ -1,5 +1,6 @@
 """Peak memory of conversion, caching, training and evaluation on a corpus and on one that
-is ten times as large.
+is ten times as large. Training makes as many updates on both: glibc keeps some of the memory
+that is freed, and with every update a little more.
 
     python benchmarks/growth.py assets/data/train/CRAFT/train.tsv --texts 1200
 """
@@ -64,7 +65,7 @@ def measure(
             take(source, data / "train/CRAFT/train.tsv", times * texts)
             for name, command in STEPS.items():
                 filled = command.format(
-                    data=data, folder=folder, config=config, updates=times * texts // 100
+                    data=data, folder=folder, config=config, updates=texts // 10
                 )
                 peaks[name].append(peak(filled, Path(folder, "log")))
     for name, (small, large) in peaks.items():
