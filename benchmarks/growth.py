@@ -1,6 +1,6 @@
 """Peak memory of conversion, caching, training and evaluation on a corpus and on one that
-is ten times as large. Training makes as many updates on both: glibc keeps some of the memory
-that is freed, and with every update a little more.
+is ten times as large. Training makes as many updates on both: glibc keeps some of the
+memory that is freed, and with every update a little more.
 
     python benchmarks/growth.py assets/data/train/CRAFT/train.tsv --texts 1200
 """

@@ -72,7 +72,8 @@ class StateCache:
     """A folder of states, one file for each chunk of Docs and layer. A file is named by
     its texts and appears whole, so that an interrupted run goes on where it was.
 
-    folder (Path): The folder; states of other backbones or windows lie beside.
+    folder (Path): The folder of the cache; its folder "states" holds those of other
+        backbones and windows, too.
     pipe (Transformer): The transformer, whose model is `spacy_tommer.Backbone.v1`.
     unit (str): What a state stands for: "token" or "piece".
     """
@@ -93,7 +94,7 @@ class StateCache:
         self.sha256 = cut.sha256
         self.width = cut.config.hidden_size
         window, stride = self.windows
-        self.folder = folder / f"{self.sha256[:16]}-{unit}-{window}-{stride}"
+        self.folder = folder / "states" / f"{self.sha256[:16]}-{unit}-{window}-{stride}"
 
     def bytes_per_unit(self) -> int:
         """RETURNS (int): Bytes that the states of a unit take on disk."""

@@ -173,7 +173,7 @@ def test_half_written_files_are_never_used(make_nlp, corpus, tmp_path, monkeypat
     assert list(cache.rglob("*.part"))
     monkeypatch.setattr(aside.os, "replace", replace)
     assert len(list(CachedCorpus(corpus, cache)(nlp))) == 24
-    states = max(cache.glob("*-token-*/1/*.safetensors"))
+    states = max(cache.glob("states/*-token-*/1/*.safetensors"))
     states.write_bytes(states.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"is damaged .* Remove it"):
         list(CachedCorpus(corpus, cache)(nlp))

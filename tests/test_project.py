@@ -17,6 +17,7 @@ import evaluate
 import leave_out
 import teachers
 from spacy_tommer.component import TARGETS_KEY
+from spacy_tommer.corpora.cached import CachedCorpus
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,6 +76,12 @@ def test_from_corpora_to_a_table(project, passes, capsys):
         assert doc.user_data[TARGETS_KEY].shape == (len(doc), 25)
         assert len(doc.spans["mentions"]) == 2
     assert two.read_bytes() == (train / "two" / two.name).read_bytes()
+    # Reading another corpus must not change the folder that caching is to give: weasel
+    # If reading another corpus changed the output of the step that caches, weasel would
+    # run the step again.
+    states = set(Path("cache/states").rglob("*"))
+    list(CachedCorpus("consensus", "cache")(spacy.load("teachers/one")))
+    assert set(Path("cache/states").rglob("*")) == states
     assert len(passes) == computed
 
     calibrate.calibrate(Path("teachers/one"), dev, Path("calibrated"), 0.0, 0.0)
