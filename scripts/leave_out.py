@@ -46,7 +46,6 @@ def leave_out(
         raise typer.BadParameter(f"{corpus} has no set {', '.join(sorted(unknown))}.")
     rest = [name for name in every if name not in out]
     targets = output / "targets"
-    shutil.rmtree(targets, ignore_errors=True)
     annotate_corpus(
         link_sets(corpus, rest, output / "rest"),
         targets,
@@ -69,7 +68,6 @@ def leave_out(
         link_sets(corpus, out, output / "left_out"),
         output / "metrics",
         limit,
-        cache,
     )
 
 

@@ -406,6 +406,8 @@ def test_weight_decay_leaves_vectors_alone(make_nlp, examples):
     head = get_head(nlp.get_pipe("tommer").model)
     for weights in head.parameters():
         weights.grad = weights.new_zeros(weights.shape)
+    for vector in (head.edges.length, head.value.bias):
+        vector.data.fill_(1.0)
     before = {name: p.detach().clone() for name, p in head.named_parameters()}
     shim.finish_update(optimizer)
     shrunk = {n for n, p in head.named_parameters() if p.norm() < before[n].norm()}
