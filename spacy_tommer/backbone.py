@@ -12,6 +12,7 @@ from thinc.api import Model, Ops, Shim, get_torch_default_device, torch2xp
 from transformers import AutoConfig
 from transformers.utils import ModelOutput
 
+from .attention import Attention
 from .cut_model import CutModel
 from .sources import find_config, find_folder
 from .states import BackboneData
@@ -48,7 +49,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def Backbone(
-    name: str, layers: Sequence[int], window: int = 128, stride: int = 96
+    name: str,
+    layers: Sequence[int],
+    window: int = 128,
+    stride: int = 96,
+    attention: Optional[Attention] = None,
+    max_length: int = 25,
 ) -> Model[list[Doc], FullTransformerBatch]:
     """Build a frozen model that gives the outputs of some blocks of a language model.
 
@@ -60,6 +66,10 @@ def Backbone(
     layers (Sequence[int]): The blocks whose outputs are wanted, counted from 0.
     window (int): Tokens of a Doc that the model sees at once.
     stride (int): Tokens from the start of one window to the next.
+    attention (Optional[str]): What of the attention of these blocks is wanted besides, for
+        other matching scores (appendix D): "queries_keys" for `matching = "ltqk"`, or
+        "scores" for "lcattn".
+    max_length (int): Tokens, its own included, that a token has scores to.
     RETURNS (Model[List[Doc], FullTransformerBatch]): The model. Its predictions hold, for
         each Doc, one row per wordpiece and layer.
     """
@@ -74,12 +84,23 @@ def Backbone(
             f"`stride` ({stride}) of spacy_tommer.Backbone.v1 must lie between 1 and "
             f"`window` ({window}), or tokens would be left out."
         )
+    if attention is not None and window - stride < max_length - 1:
+        raise ValueError(
+            f"Windows of {window} tokens that begin {stride} tokens apart cut spans of "
+            f"{max_length}, and attention stays inside a window. Take a `stride` of "
+            f"{window - max_length + 1} at most, or longer windows."
+        )
     model = BackboneModel(
         "backbone",
         forward,
         init=init,
         dims={"nO": None},
-        attrs={"window": window, "stride": stride},
+        attrs={
+            "window": window,
+            "stride": stride,
+            "attention": attention,
+            "max_length": max_length,
+        },
         shims=[BackboneShim(name, layers)],
     )
     config = find_config(name, max(layers) + 1)
@@ -120,21 +141,38 @@ def forward(
 ) -> tuple[FullTransformerBatch, Callable]:
     """Run the frozen model over the Docs that do not carry its states yet."""
     cut = cut_model(model)
-    layers = model.shims[0].layers
-    windows = model.attrs["window"], model.attrs["stride"]
-    data = [carried(doc, (layers, cut.sha256, windows)) for doc in docs]
+    maker = made_by(model)
+    data = [carried(doc, maker) for doc in docs]
     new = [doc for doc, carries in zip(docs, data) if carries is None]
     if new:
-        made = iter(annotate(new, cut, layers, windows, model.ops))
+        made = iter(annotate(new, cut, maker, model.ops))
         data = [next(made) if carries is None else carries for carries in data]
     return BackboneBatch(data), lambda d_batch: docs
 
 
-def carried(doc: Doc, maker: tuple) -> Optional[BackboneData]:
+def made_by(model: Model) -> dict[str, Any]:
+    """Tell what states say of the backbone that made them.
+
+    model (Model): The backbone.
+    RETURNS (dict[str, Any]): Its blocks, the hash of its weights, and so on, as fields of
+        BackboneData.
+    """
+    cut = cut_model(model)
+    return {
+        "layers": model.shims[0].layers,
+        "sha256": cut.sha256,
+        "windows": (model.attrs["window"], model.attrs["stride"]),
+        "attention": model.attrs["attention"],
+        "max_length": model.attrs["max_length"],
+        "heads": cut.heads,
+    }
+
+
+def carried(doc: Doc, maker: dict[str, Any]) -> Optional[BackboneData]:
     """Get what a Doc carries already, if a backbone like this one made it.
 
     doc (Doc): The Doc.
-    maker (tuple): The backbone's blocks, the hash of its weights, its window and stride.
+    maker (dict[str, Any]): What `made_by` tells of it.
     RETURNS (Optional[BackboneData]): The states; empty ones for an empty Doc.
     """
     if not len(doc):
@@ -142,7 +180,7 @@ def carried(doc: Doc, maker: tuple) -> Optional[BackboneData]:
     data = doc._.trf_data
     same = (
         isinstance(data, BackboneData)
-        and (data.layers, data.sha256, data.windows) == maker
+        and all(getattr(data, name) == value for name, value in maker.items())
         and len(data.align.lengths) == len(doc)
     )
     return data if same else None
@@ -151,27 +189,29 @@ def carried(doc: Doc, maker: tuple) -> Optional[BackboneData]:
 def annotate(
     docs: Sequence[Doc],
     cut: CutModel,
-    layers: tuple[int, ...],
-    windows: tuple[int, int],
+    maker: dict[str, Any],
     ops: Ops,
 ) -> list[BackboneData]:
     """Compute the states of Docs.
 
     docs (Sequence[Doc]): Docs that are not empty.
     cut (CutModel): The language model.
-    layers (tuple[int]): The wanted blocks.
-    windows (tuple[int, int]): Window and stride, in tokens.
+    maker (dict[str, Any]): What `made_by` tells of the backbone.
     ops (Ops): Where the states are wanted.
     RETURNS (list[BackboneData]): The states of each Doc.
     """
-    pieces = tokenize_windows(cut.tokenizer, docs, windows[0], windows[1], cut.overlap)
-    arrays = [torch2xp(states, ops=ops) for states in cut.states(pieces, layers)]
+    pieces = tokenize_windows(cut.tokenizer, docs, *maker["windows"], cut.overlap)
+    wanted = (maker[name] for name in ("layers", "attention", "max_length"))
+    made = cut.states(pieces, *wanted)
+    arrays, attention = ([torch2xp(array, ops=ops) for array in part] for part in made)
     data = []
     for part, wordpieces, align in pieces.by_doc():
         output = ModelOutput(last_hidden_state=arrays[-1][None, part])
         if len(arrays) > 1:
             output["layer_states"] = [array[None, part] for array in arrays]
-        data.append(BackboneData(wordpieces, output, align, layers, cut.sha256, windows))
+        if attention:
+            output["attention"] = [array[None, part] for array in attention]
+        data.append(BackboneData(wordpieces, output, align, **maker))
     return data
 
 

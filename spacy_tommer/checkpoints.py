@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .head import MentionHead
+from .matching import make_matching
 from .sources import install_line
 from .tensors import from_bytes, to_bytes
 
@@ -15,8 +16,8 @@ MODELS = Path(__file__).parent / "models"
 
 # Names of the released weights, and what they are called here.
 RELEASED = {
-    "W_Q": "query",
-    "W_K": "key",
+    "W_Q": "matching.query",
+    "W_K": "matching.key",
     "classifier.fc.weight": "value.weight",
     "classifier.fc.bias": "value.bias",
     "cl_w": "mixing",
@@ -30,7 +31,12 @@ def head_to_bytes(head: MentionHead, **metadata: str) -> bytes:
     metadata (str): What else the file shall tell, such as the backbone.
     RETURNS (bytes): A whole safetensors file.
     """
-    settings = {"max_length": str(head.max_length), **metadata}
+    matching = head.matching
+    settings = {
+        "max_length": str(head.max_length),
+        "matching": json.dumps([matching.kind, matching.layers, matching.heads]),
+        **metadata,
+    }
     return to_bytes(head.state_dict(), settings)
 
 
@@ -42,11 +48,15 @@ def head_from_bytes(data: bytes, origin: str) -> tuple[MentionHead, dict[str, st
     RETURNS (tuple[MentionHead, dict[str, str]]): The head and the file's metadata.
     """
     weights, metadata = from_bytes(data, origin)
-    if "query" not in weights or "max_length" not in metadata:
+    if "value.weight" not in weights or "max_length" not in metadata:
         raise ValueError(f"{origin} holds no head of spacy_tommer.")
-    width, rank = weights["query"].shape
+    width = weights["value.weight"].shape[1]
+    rank = weights["matching.query"].shape[-1] if "matching.query" in weights else 1
+    length = int(metadata["max_length"])
     hidden = len(weights.get("edges.inner.bias", ()))
-    head = MentionHead(width, rank, int(metadata["max_length"]), hidden)
+    kind, layers, heads = json.loads(metadata["matching"])
+    matching = make_matching(kind, width, rank, length, layers, tuple(heads))
+    head = MentionHead(width, rank, length, hidden, matching)
     head.load_state_dict(weights)
     return head, metadata
 
@@ -114,7 +124,7 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
         weights["mixing"] = weights["mixing"].flatten()
         # The released window is the largest distance from start to end.
         max_length = fields["sliding_window"] + 1
-        head = MentionHead(*weights["query"].shape, max_length)
+        head = MentionHead(*weights["matching.query"].shape, max_length)
         head.load_state_dict(weights)
         definition = {"llm_name": fields["llm_name"], "layer": fields["layer"]}
     except FileNotFoundError as error:

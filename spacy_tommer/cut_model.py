@@ -21,6 +21,7 @@ from transformers.modeling_utils import no_init_weights
 from transformers.utils import logging
 
 from . import tensors
+from .attention import Attention, count_heads, queries_and_keys, read_attention
 from .sources import weights_hash
 from .windows import Pieces, limit_pieces
 
@@ -47,6 +48,7 @@ class CutModel:
         self.network = network.requires_grad_(False).eval().to(get_torch_default_device())
         self.tokenizer = tokenizer
         self.sha256 = sha256
+        self.heads = count_heads(network.config)
         self.overlap = limit_pieces(tokenizer, position_limit(network))
 
     @classmethod
@@ -126,25 +128,54 @@ class CutModel:
         tokenizer = Tokenizer.from_str(metadata["tokenizer"])
         return cls(network, tokenizer, metadata["sha256"])
 
-    def states(self, pieces: Pieces, layers: Sequence[int]) -> list[Tensor]:
+    def states(
+        self,
+        pieces: Pieces,
+        layers: Sequence[int],
+        attention: Optional[Attention] = None,
+        max_length: int = 25,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Compute the states of the kept wordpieces, rows of about one length together.
 
         pieces (Pieces): The rows.
         layers (Sequence[int]): The wanted blocks, counted from 0.
-        RETURNS (list[Tensor]): The states after each of them. (K, d)
+        attention (Optional[str]): What is wanted of their attention, too: "queries_keys" or
+            "scores".
+        max_length (int): Tokens, from each backwards, to which scores are wanted, L.
+        RETURNS (tuple[list[Tensor], list[Tensor]]): The states after each of the blocks,
+            (K, d), and what was wanted of their attention, as `read_attention` gives it.
         """
         device = get_torch_default_device()
         shape = len(pieces.row), self.config.hidden_size
         states = {layer: torch.empty(shape, device=device) for layer in layers}
+        read: dict[int, Tensor] = {}
         pad = max(self.config.pad_token_id or 0, 0)  # some configs say -1
-        with LOCK, torch.inference_mode(), block_outputs(self.network, layers) as outputs:
+        blocks = find_blocks(self.network)
+        wanted = {layer: blocks[layer] for layer in layers}
+        with (
+            LOCK,
+            torch.inference_mode(),
+            block_outputs(wanted) as outputs,
+            queries_and_keys(self.network, wanted if attention else {}) as caught,
+        ):
             for batch in pieces.batches(BATCH_PIECES):
-                arrays = map(torch.from_numpy, pieces.padded(batch, pad))
-                ids, mask, kept, cells = (array.to(device) for array in arrays)
+                arrays = pieces.padded(batch, pad)
+                ids, mask, kept, cells = (torch.from_numpy(x).to(device) for x in arrays)
                 self.network(input_ids=ids, attention_mask=mask)
                 for layer in layers:
                     states[layer][kept] = outputs[layer].flatten(0, 1)[cells]
-        return list(states.values())
+                if attention is None:
+                    continue
+                steps = torch.from_numpy(pieces.steps_back(arrays[2], max_length)).to(
+                    device
+                )
+                before = (cells[:, None] - steps).masked_fill(steps < 0, -1)
+                for layer, both in caught.items():
+                    rows = read_attention(attention, both, cells, before, self.heads)
+                    if layer not in read:
+                        read[layer] = rows.new_empty(len(pieces.row), rows.shape[1])
+                    read[layer][kept] = rows
+        return list(states.values()), list(read.values())
 
 
 def drop_pooler(network: nn.Module) -> None:
@@ -157,11 +188,10 @@ def drop_pooler(network: nn.Module) -> None:
 
 
 @contextmanager
-def block_outputs(network: nn.Module, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+def block_outputs(blocks: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
     """Catch what blocks give in each pass, before any final norm.
 
-    network (nn.Module): A model of transformers.
-    layers (Sequence[int]): The blocks, counted from 0.
+    blocks (dict[int, nn.Module]): The blocks by their number.
     YIELDS (dict[int, Tensor]): Their outputs in the last pass. (B, T, d)
     """
     outputs: dict[int, Tensor] = {}
@@ -169,9 +199,8 @@ def block_outputs(network: nn.Module, layers: Sequence[int]) -> Iterator[dict[in
     def keep(layer: int, block: nn.Module, inputs: Any, output: Any) -> None:
         outputs[layer] = output[0] if isinstance(output, tuple) else output
 
-    blocks = find_blocks(network)
     handles = [
-        blocks[layer].register_forward_hook(partial(keep, layer)) for layer in layers
+        block.register_forward_hook(partial(keep, layer)) for layer, block in blocks.items()
     ]
     try:
         yield outputs

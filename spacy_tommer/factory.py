@@ -18,6 +18,7 @@ layer = null
 rank = 64
 max_length = 25
 hidden = 128
+matching = "tom"
 """
 DEFAULT_MODEL = Config().from_str(default_config)["model"]
 

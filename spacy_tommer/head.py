@@ -1,14 +1,16 @@
 """The ToMMeR probe: scores every span of a text from the states of its units.
 
-Axis letters: N units of all texts, one after the other; B texts; d width of a state;
-r rank; L longest span in units; C units in a block.
+Axis letters: N units of all texts, one after the other; B texts; d width of a state; D
+width of all that is read of a unit; L longest span in units.
 """
+
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, normalize, pad
+from torch.nn.functional import gelu, pad
 
-BLOCK = 64
+from .matching import ToM
 
 
 class MentionHead(nn.Module):
@@ -20,10 +22,12 @@ class MentionHead(nn.Module):
     of a text do not depend on its neighbours.
 
     width (int): Width of a state, d.
-    rank (int): Rank of the query and key projections, r.
+    rank (int): Rank of the query and key projections of ToM.
     max_length (int): Longest span, in units.
     hidden (int): Hidden units of the values that are added at the edges of a span; 0 for
         the head of the paper, without them.
+    matching (Optional[nn.Module]): What gives the match of end and start, as
+        `make_matching` builds it; by default ToM, the cosine of projected states.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class MentionHead(nn.Module):
         rank: int = 64,
         max_length: int = 25,
         hidden: int = 0,
+        matching: Optional[nn.Module] = None,
     ) -> None:
         super().__init__()
         if min(width, rank, max_length) < 1 or hidden < 0:
@@ -39,25 +44,28 @@ class MentionHead(nn.Module):
                 f"width ({width}), rank ({rank}) and max_length ({max_length}) of a "
                 f"MentionHead must be 1 or more, and hidden ({hidden}) 0 or more."
             )
+        self.width = width
         self.max_length = max_length
         self.hidden = hidden
-        self.query = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
-        self.key = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
+        self.matching = matching or ToM(width, rank, max_length)
         self.value = nn.Linear(width, 1)
         self.edges = EdgeValues(width, hidden, max_length) if hidden else None
         # match, min pool, max pool, value at the end, value behind the end
-        self.mixing = nn.Parameter(torch.tensor([15.0, 10.0, -8.0, 1.0, 1.0]))
+        matches = torch.tensor([15.0, 10.0, -8.0]) / self.matching.bound
+        self.mixing = nn.Parameter(torch.cat([matches, torch.ones(2)]))
 
-    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Score every span of every text.
 
-        states (Tensor): States of the units of all texts. (N, d)
+        vectors (Tensor): What is read of the units of all texts: states, and behind them
+            what else the matching reads. (N, D)
         lengths (Tensor): Units in each text, summing to N. (B,)
         RETURNS (Tensor): Logits, (N, L): row e, column l is the span of l + 1 units
             that ends with unit e; -inf where it would begin before its text.
         """
         position, is_last = text_positions(lengths)  # (N,), (N,)
-        match = self.match(states)  # (N, L)
+        match = self.matching(vectors)  # (N, L)
+        states = vectors[:, : self.width]  # (N, d)
         value = self.value(states).squeeze(-1)  # (N,)
         next_value = pad(value[1:], (0, 1)).masked_fill(is_last, 0.0)  # (N,)
         features = (
@@ -70,31 +78,8 @@ class MentionHead(nn.Module):
         logits = sum(w * x for w, x in zip(self.mixing, features))  # (N, L)
         if self.edges is not None:
             logits = logits + self.edges(states, position == 0, is_last)
-        span_length = torch.arange(self.max_length, device=states.device)  # (L,)
+        span_length = torch.arange(self.max_length, device=vectors.device)  # (L,)
         return logits.masked_fill(span_length > position.unsqueeze(-1), -torch.inf)
-
-    def match(self, states: Tensor) -> Tensor:
-        """Compute the cosine of end query and start key (equation 1) on the band.
-
-        A block of C ends needs the keys of C + L - 1 starts; the band is the diagonals
-        of their product.
-
-        states (Tensor): States of the units. (N, d)
-        RETURNS (Tensor): m[e, l], the match of end e with start e - l. (N, L)
-        """
-        length, reach = len(states), self.max_length - 1
-        blocks = -(-length // BLOCK)
-        fill = blocks * BLOCK - length
-        query = normalize(states @ self.query, dim=-1)  # (N, r)
-        key = normalize(states @ self.key, dim=-1)  # (N, r)
-        query = pad(query, (0, 0, 0, fill)).view(blocks, BLOCK, -1)  # (N/C, C, r)
-        key = pad(key, (0, 0, reach, fill)).unfold(0, BLOCK + reach, BLOCK)
-        product = torch.bmm(query, key)  # (N/C, C, C+L-1)
-        row = BLOCK + reach
-        band = product.as_strided(
-            (blocks, BLOCK, self.max_length), (BLOCK * row, row + 1, 1)
-        )
-        return band.flip(-1).reshape(-1, self.max_length)[:length]
 
 
 class EdgeValues(nn.Module):

@@ -1,5 +1,6 @@
 """Tommer.v1: from the states on the Docs to span logits, the thinc side of the head."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Optional
 
@@ -16,14 +17,24 @@ from thinc.api import (
     xp2torch,
 )
 from thinc.types import Floats2d, FloatsXd, Ragged
+from thinc.util import get_array_module
 from torch.nn.utils import clip_grad_norm_
 
+from .attention import Attention
 from .checkpoints import head_from_bytes, head_to_bytes
 from .head import MentionHead
-from .states import Unit, read_states
+from .matching import Matching, make_matching
+from .states import Unit, read_attention, read_states
 
 # Units that the head scores at once, so that its memory does not grow with the batch.
 BATCH_UNITS = 16384
+
+# What each matching reads besides states.
+READS: dict[Matching, Optional[Attention]] = {
+    "tom": None,
+    "ltqk": "queries_keys",
+    "lcattn": "scores",
+}
 
 
 def Tommer(
@@ -32,23 +43,37 @@ def Tommer(
     rank: int = 64,
     max_length: int = 25,
     hidden: int = 128,
+    matching: Matching = "tom",
 ) -> Model[list[Doc], list[Ragged]]:
     """Build the model of the `tommer` component.
 
     unit (str): What a state stands for: "token" or "piece".
     layer (Optional[int]): The block that is read, counted from 0; by default the last
         one that the transformer gives.
-    rank (int): Rank of the query and key projections.
+    rank (int): Rank of the query and key projections; LCAttn has none.
     max_length (int): Longest mention, in units.
     hidden (int): Hidden units of the values that are added at the edges of a mention; 0 for
         the head of the paper.
+    matching (str): What gives the match of a mention's end and start: "tom", the states;
+        "ltqk", the queries and keys of the block, for a backbone with `attention =
+        "queries_keys"`; or "lcattn", the attention scores of all its `layers`, for one with
+        `attention = "scores"` and the same `max_length`.
     RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it gives span
         logits, one row per unit and one column per length, and how many units each
         token has.
     """
     if unit not in ("token", "piece"):
         raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
-    settings = {"rank": rank, "max_length": max_length, "hidden": hidden}
+    if matching == "lcattn" and unit != "token":
+        raise ValueError(
+            'LCAttn reads the attention scores between tokens. Write `unit = "token"`.'
+        )
+    settings = {
+        "rank": rank,
+        "max_length": max_length,
+        "hidden": hidden,
+        "matching": matching,
+    }
     shim = HeadShim(None, serialize_model=to_bytes, deserialize_model=from_bytes)
     return Model(
         "tommer",
@@ -82,10 +107,15 @@ class HeadShim(PyTorchShim):
 def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
     """Make a new head, as wide as the states of the given Docs, unless there is one."""
     if model.shims[0]._model is None:
-        width = max(read(model, doc).dataXd.shape[1] for doc in X)
+        doc = next(doc for doc in X if len(doc))
         attrs = model.attrs
-        settings = (attrs[name] for name in ("rank", "max_length", "hidden"))
-        set_head(model, MentionHead(width, *settings))
+        read(model, doc)  # has its errors
+        width = read_states(doc, attrs["layer"], attrs["unit"]).dataXd.shape[1]
+        rank, length = attrs["rank"], attrs["max_length"]
+        data = doc._.trf_data
+        layers, heads = getattr(data, "layers", (0,)), getattr(data, "heads", (1, 1, 1))
+        matching = make_matching(attrs["matching"], width, rank, length, len(layers), heads)
+        set_head(model, MentionHead(width, rank, length, attrs["hidden"], matching))
 
 
 def get_head(model: Model) -> MentionHead:
@@ -113,18 +143,20 @@ def set_head(model: Model, head: MentionHead) -> None:
     head (MentionHead): The head, of the rank, length and so on that the model has.
     """
     have = {
-        "rank": head.query.shape[1],
+        "matching": head.matching.kind,
         "max_length": head.max_length,
         "hidden": head.hidden,
     }
+    if head.matching.kind != "lcattn":
+        have["rank"] = head.matching.query.shape[-1]
     for name, value in have.items():
         if model.attrs[name] != value:
             raise ValueError(
-                f"The head was made with {name} = {value}, and the config says "
-                f"{model.attrs[name]}. Write in [components.tommer.model]:\n"
-                f"    {name} = {value}"
+                f"The head was made with {name} = {value!r}, and the config says "
+                f"{model.attrs[name]!r}. Write in [components.tommer.model]:\n"
+                f"    {name} = {json.dumps(value)}"
             )
-    model.set_dim("nI", head.query.shape[0], force=True)
+    model.set_dim("nI", head.width, force=True)
     model.shims[0]._model = head.to(get_torch_default_device())
 
 
@@ -141,8 +173,37 @@ def from_bytes(
 
 
 def read(model: Model, doc: Doc) -> Ragged:
-    """Read the states of a Doc that a model scores."""
-    return read_states(doc, model.attrs["layer"], model.attrs["unit"])
+    """Read what a model scores of a Doc.
+
+    model (Model): A model of the architecture Tommer.v1.
+    doc (Doc): A Doc with states.
+    RETURNS (Ragged): A vector for each unit: its state, and behind it what the matching
+        reads besides. (units, D)
+    """
+    layer, unit = model.attrs["layer"], model.attrs["unit"]
+    states = read_states(doc, layer, unit)
+    wanted = READS[model.attrs["matching"]]
+    if wanted is None or not len(states.dataXd):
+        return states
+    data = doc._.trf_data
+    given = getattr(data, "attention", None)
+    if given != wanted:
+        raise ValueError(
+            f'`matching = "{model.attrs["matching"]}"` reads attention, and the '
+            f"transformer gives {given or 'none'}. Write in "
+            "[components.transformer.model]:\n"
+            f'    @architectures = "spacy_tommer.Backbone.v1"\n    attention = "{wanted}"'
+        )
+    if wanted == "scores" and data.max_length != model.attrs["max_length"]:
+        raise ValueError(
+            f"The transformer gives scores to {data.max_length} tokens, and the head reads "
+            f"{model.attrs['max_length']}. Give both the same `max_length`."
+        )
+    one = data.layers[-1] if layer is None else layer
+    besides = read_attention(doc, data.layers if wanted == "scores" else [one], unit)
+    xp = get_array_module(states.dataXd)
+    both = xp.concatenate([states.dataXd, besides.dataXd], axis=1)
+    return Ragged(both, states.lengths)
 
 
 def forward(
@@ -176,9 +237,9 @@ def score(
         return [Ragged(nothing, text.lengths) for text in states], lambda d_logits: None
     xp = model.ops.xp
     packed = xp.concatenate([xp.asarray(text) for text in filled], dtype="float32")
-    if packed.shape[1] != head.query.shape[0]:
+    if packed.shape[1] != head.matching.reads:
         raise ValueError(
-            f"The head reads states of width {head.query.shape[0]}, and the transformer "
+            f"The head reads vectors of width {head.matching.reads}, and the transformer "
             f"gives {packed.shape[1]}: it is not the backbone that the head was trained "
             "on."
         )

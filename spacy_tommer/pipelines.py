@@ -54,7 +54,7 @@ def build(config: dict[str, Any], head: MentionHead) -> Language:
     nlp = util.load_model_from_config(config, auto_fill=True)
     backbone = nlp.get_pipe("transformer").model
     backbone.initialize()
-    width = head.query.shape[0]
+    width = head.width
     if backbone.get_dim("nO") != width:
         raise ValueError(
             f"The head reads states of width {width}, and those of the backbone "
@@ -76,6 +76,6 @@ def released_config(head: MentionHead, definition: dict[str, Any]) -> dict[str, 
         name=definition["llm_name"], layers=[definition["layer"]]
     )
     config["components"]["tommer"]["model"].update(
-        rank=head.query.shape[1], max_length=head.max_length
+        rank=head.matching.query.shape[1], max_length=head.max_length
     )
     return config

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +22,25 @@ from thinc.types import Ragged
 from transformers.utils import ModelOutput
 
 from .aside import write_aside
-from .backbone import BackboneShim, cut_model
-from .states import BackboneData, Unit, read_states
+from .backbone import BackboneShim, cut_model, made_by
+from .states import BackboneData, Unit, read_attention, read_states
 
 
 @dataclass
 class CachedStates:
     """The states of a chunk of Docs, in half precision, as views of a file.
 
-    layers (dict[int, NDArray]): States of each layer, one Doc after the other. (N, d)
+    layers (list[NDArray]): States of each layer, one Doc after the other. (N, d)
+    attention (list[NDArray]): What of their attention is kept besides, if anything.
     lengths (NDArray): How many units each token has. (T,)
-    sha256 (str): Hash of the backbone's weights.
-    windows (tuple[int, int]): Its window and stride, in tokens.
-    unit (str): What a state stands for.
+    maker (dict[str, Any]): What a Doc shall tell of the backbone, by fields of
+        BackboneData.
     """
 
-    layers: dict[int, NDArray[np.float16]]
+    layers: list[NDArray[np.float16]]
+    attention: list[NDArray[np.float16]]
     lengths: NDArray[np.int32]
-    sha256: str
-    windows: tuple[int, int]
-    unit: Unit
+    maker: dict[str, Any]
 
     def __post_init__(self) -> None:
         self.bounds = np.concatenate([[0], np.cumsum(self.lengths)])
@@ -53,18 +53,17 @@ class CachedStates:
         RETURNS (BackboneData): What the Doc carries in `doc._.trf_data`.
         """
         first, last = self.bounds[start], self.bounds[end]
-        arrays = [array[None, first:last] for array in self.layers.values()]
+        arrays = [array[None, first:last] for array in self.layers]
         output = ModelOutput(last_hidden_state=arrays[-1])
         if len(arrays) > 1:
             output["layer_states"] = arrays
+        if self.attention:
+            output["attention"] = [array[None, first:last] for array in self.attention]
         return BackboneData(
             WordpieceBatch.empty(),
             output,
             Ragged(np.arange(last - first), self.lengths[start:end]),
-            tuple(self.layers),
-            self.sha256,
-            self.windows,
-            self.unit,
+            **self.maker,
         )
 
 
@@ -88,29 +87,46 @@ class StateCache:
             )
         self.pipe = pipe
         self.unit = unit
-        self.layers = shim.layers
-        self.windows = pipe.model.attrs["window"], pipe.model.attrs["stride"]
-        cut = cut_model(pipe.model)
-        self.sha256 = cut.sha256
-        self.width = cut.config.hidden_size
-        window, stride = self.windows
-        self.folder = folder / "states" / f"{self.sha256[:16]}-{unit}-{window}-{stride}"
+        self.maker = {**made_by(pipe.model), "unit": unit}
+        self.layers = self.maker["layers"]
+        self.width = cut_model(pipe.model).config.hidden_size
+        window, stride = self.maker["windows"]
+        name = f"{self.maker['sha256'][:16]}-{unit}-{window}-{stride}"
+        self.folder = folder / "states" / name
 
     def bytes_per_unit(self) -> int:
         """RETURNS (int): Bytes that the states of a unit take on disk."""
-        return 2 * self.width * len(self.layers)
+        heads, key_heads, width = self.maker["heads"]
+        kinds = {
+            None: 0,
+            "queries_keys": (heads + key_heads) * width,
+            "scores": heads * self.maker["max_length"],
+        }
+        return 2 * (self.width + kinds[self.maker["attention"]]) * len(self.layers)
 
-    def path(self, key: str, layer: int) -> Path:
-        """Name the file of a chunk.
+    def path(self, key: str, layer: int, attention: bool = False) -> Path:
+        """Name a file of a chunk.
 
         key (str): Hash of its texts.
         layer (int): The block, counted from 0.
+        attention (bool): Whether it is for what is kept of the block's attention.
         RETURNS (Path): The file, which need not exist.
         """
-        return self.folder / str(layer) / f"{key}.safetensors"
+        folder = str(layer)
+        if attention:
+            folder += f"-{self.maker['attention']}"
+        if attention and self.maker["attention"] == "scores":
+            folder += f"-{self.maker['max_length']}"
+        return self.folder / folder / f"{key}.safetensors"
+
+    def paths(self, key: str) -> list[Path]:
+        """Name all files of a chunk: those of the states, and behind them those of what is
+        kept of the attention."""
+        kinds = [False] if self.maker["attention"] is None else [False, True]
+        return [self.path(key, layer, kind) for kind in kinds for layer in self.layers]
 
     def __contains__(self, key: str) -> bool:
-        return all(self.path(key, layer).is_file() for layer in self.layers)
+        return all(path.is_file() for path in self.paths(key))
 
     def write(self, key: str, docs: Sequence[Doc]) -> None:
         """Compute the states of a chunk and write them.
@@ -121,24 +137,27 @@ class StateCache:
         units = 2 * sum(map(len, docs)) if self.unit == "piece" else sum(map(len, docs))
         self.folder.mkdir(parents=True, exist_ok=True)
         check_space(self.folder, units * self.bytes_per_unit())
-        parts: dict[int, list[NDArray]] = {layer: [] for layer in self.layers}
+        paths = self.paths(key)
+        parts: list[list[NDArray]] = [[] for _ in paths]
         lengths = []
+        to_numpy = self.pipe.model.ops.to_numpy
         for doc in self.pipe.pipe(docs, batch_size=len(docs)):
-            for layer, part in parts.items():
-                states = read_states(doc, layer, self.unit)
-                part.append(self.pipe.model.ops.to_numpy(states.dataXd))
-            lengths.append(states.lengths)
+            read = [read_states(doc, layer, self.unit) for layer in self.layers]
+            if len(paths) > len(read) and len(read[0].dataXd):
+                read += [read_attention(doc, [layer], self.unit) for layer in self.layers]
+            for part, states in zip(parts, read):
+                part.append(to_numpy(states.dataXd))
+            lengths.append(read[0].lengths)
             doc._.trf_data = None
-        for layer, part in parts.items():
+        for path, part in zip(paths, parts):
             filled = [array for array in part if len(array)]
-            states = np.concatenate([np.zeros((0, self.width), "f"), *filled])
+            states = np.concatenate(filled or [np.zeros((0, self.width), "f")])
             if not np.abs(states).max(initial=0) < np.finfo("float16").max:
                 raise ValueError(
-                    f"States of block {layer} of {self.pipe.model.shims[0].name!r} are too "
-                    "large for half precision, in which they are cached. Take an earlier "
-                    "block."
+                    f"States of block {path.parent.name} of "
+                    f"{self.pipe.model.shims[0].name!r} are too large for half precision, "
+                    "in which they are cached. Take an earlier block."
                 )
-            path = self.path(key, layer)
             path.parent.mkdir(exist_ok=True)
             tensors = {
                 "states": states.astype("float16"),
@@ -167,10 +186,10 @@ class StateCache:
         """
         if key not in self:
             self.write(key, make_docs())
-        files = {layer: open_arrays(self.path(key, layer)) for layer in self.layers}
-        layers = {layer: arrays["states"] for layer, arrays in files.items()}
-        lengths = files[self.layers[0]]["lengths"]
-        return CachedStates(layers, lengths, self.sha256, self.windows, self.unit)
+        files = [open_arrays(path) for path in self.paths(key)]
+        arrays = [file_["states"] for file_ in files]
+        count = len(self.layers)
+        return CachedStates(arrays[:count], arrays[count:], files[0]["lengths"], self.maker)
 
 
 def hash_docs(docs: Sequence[Doc]) -> str:

@@ -1,14 +1,18 @@
 """Read `doc._.trf_data`: hidden states of one layer, by token or by wordpiece."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import TransformerData
 from spacy_transformers.pipeline_component import install_extensions
 from thinc.types import Ragged
 from thinc.util import get_array_module
+
+from .attention import Attention, Heads
 
 Unit = Literal["token", "piece"]
 
@@ -29,12 +33,19 @@ class BackboneData(TransformerData):
     sha256 (str): Hash of the backbone's weights.
     windows (tuple[int, int]): Its window and stride, in tokens.
     unit (str): "token" where each token has kept the row of its last wordpiece only.
+    attention (Optional[str]): What of the attention of each block there is besides, in a
+        list of arrays named "attention": "queries_keys" or "scores".
+    max_length (int): Tokens that each has scores to.
+    heads (tuple[int, int, int]): Heads of the queries, heads of the keys, and their width.
     """
 
     layers: tuple[int, ...] = ()
     sha256: str = ""
     windows: tuple[int, int] = (0, 0)
     unit: Unit = "piece"
+    attention: Optional[Attention] = None
+    max_length: int = 25
+    heads: Heads = (1, 1, 1)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "BackboneData":
         """Share the states, which nobody changes, between copies of a Doc."""
@@ -77,14 +88,45 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
             "The Doc carries one state for each token, and the head reads wordpieces. "
             'Write `unit = "piece"` in the corpus that caches them.'
         )
-    states = layer_states(data, layer)
+    rows, lengths = unit_rows(data, unit)
+    return Ragged(take(layer_states(data, layer), rows), lengths)
+
+
+def read_attention(doc: Doc, layers: Sequence[int], unit: Unit = "token") -> Ragged:
+    """Read what the transformer gave of its attention.
+
+    doc (Doc): A Doc that a transformer with `attention` has annotated.
+    layers (Sequence[int]): The blocks.
+    unit (str): What a vector stands for: "token" or "piece".
+    RETURNS (Ragged): What all these blocks gave, side by side, and how many units each
+        token has.
+    """
+    data = doc._.trf_data
+    rows, lengths = unit_rows(data, unit)
+    arrays = [data.model_output["attention"][data.layers.index(layer)] for layer in layers]
+    xp = get_array_module(arrays[0])
+    return Ragged(xp.concatenate([take(a, rows) for a in arrays], axis=1), lengths)
+
+
+def unit_rows(data: TransformerData, unit: Unit) -> tuple[NDArray, NDArray]:
+    """Find the rows of the units.
+
+    data (TransformerData): The output of a transformer.
+    unit (str): What they stand for: "token" or "piece".
+    RETURNS (tuple[NDArray, NDArray]): Their rows, and how many units each token has.
+    """
     pieces = data.align if isinstance(data, BackboneData) else own_pieces(data)
     rows, lengths = pieces.dataXd, pieces.lengths
     if unit == "token":
         rows = rows[np.cumsum(lengths)[lengths > 0] - 1]
         lengths = (lengths > 0).astype("i")
+    return rows, lengths
+
+
+def take(states: Any, rows: NDArray) -> Any:
+    """Take rows of the states of all windows, on the device where they are."""
     xp = get_array_module(states)
-    return Ragged(states.reshape(-1, states.shape[-1])[xp.asarray(rows)], lengths)
+    return states.reshape(-1, states.shape[-1])[xp.asarray(rows)]
 
 
 def layer_states(data: TransformerData, layer: Optional[int]):

@@ -32,6 +32,7 @@ class Pieces:
     align (list[Ragged]): For each Doc, the kept wordpieces of each token, counted from
         the Doc's first one.
     doc_bounds (Ints): Where the kept wordpieces of each Doc begin.
+    ends (Ints): Where in `ids` the wordpieces stand that stand for the tokens of a row.
     """
 
     ids: Ints
@@ -41,6 +42,7 @@ class Pieces:
     column: Ints
     align: list[Ragged]
     doc_bounds: Ints
+    ends: Ints
 
     def batches(self, max_pieces: int) -> Iterator[Ints]:
         """Sort the rows by length and cut them into batches.
@@ -77,6 +79,21 @@ class Pieces:
         kept = ranges(first, counts)
         cells = np.repeat(np.arange(len(rows)) * width, counts) + self.column[kept]
         return ids, mask.astype("int64"), kept, cells
+
+    def steps_back(self, kept: Ints, length: int) -> Ints:
+        """Tell how far the tokens up to one are away in its row.
+
+        kept (Ints): Numbers of some kept wordpieces; only those matter that stand for a
+            token. (M,)
+        length (int): How many tokens, its own included, L.
+        RETURNS (Ints): How many wordpieces each stands before it, its own token's first; -1
+            where the row has no more tokens. (M, L)
+        """
+        row_start = self.row_bounds[self.row[kept]]
+        position = (row_start + self.column[kept])[:, None]
+        token = np.searchsorted(self.ends, position, side="right") - 1 - np.arange(length)
+        end = self.ends[np.maximum(token, 0)]
+        return np.where((token >= 0) & (end >= row_start[:, None]), position - end, -1)
 
     def by_doc(self) -> Iterator[tuple[slice, WordpieceBatch, Ragged]]:
         """Split the kept wordpieces by Doc.
@@ -163,12 +180,15 @@ def tokenize_windows(
     shift = np.array(text_offset)[row_window][row]
     start, end = offsets[:, 0] + shift, offsets[:, 1] + shift
     owner = np.searchsorted(token_starts, end - 1, side="right") - 1
-    kept = np.flatnonzero(
+    owned = np.flatnonzero(
         (start < end)  # special tokens have no width
         & (start < token_ends[owner])  # spaces between tokens have no owner
-        & (owner >= np.array(first_new)[row_window][row])
-        & (column >= repeated[row])
     )
+    ends = unit_positions(owned, owner[owned], row[owned], start[owned], token_starts)
+    kept = owned[
+        (owner >= np.array(first_new)[row_window][row])[owned]
+        & (column >= repeated[row])[owned]
+    ]
     start, end, owner = start[kept], end[kept], owner[kept]
 
     counts = np.bincount(owner, minlength=len(token_starts))
@@ -197,7 +217,29 @@ def tokenize_windows(
             for i, part in enumerate(map(slice, align_bounds[:-1], align_bounds[1:]))
         ],
         doc_bounds=doc_bounds,
+        ends=ends,
     )
+
+
+def unit_positions(
+    pieces: Ints, owners: Ints, rows: Ints, starts: Ints, token_starts: Ints
+) -> Ints:
+    """Find the wordpieces that stand for tokens in each row: their last ones, and for
+    tokens without one of their own the one that covers them.
+
+    pieces (Ints): The wordpieces that belong to tokens, row by row. (P,)
+    owners (Ints): The token of each. (P,)
+    rows (Ints): Its row. (P,)
+    starts (Ints): Its first character. (P,)
+    token_starts (Ints): First character of each token.
+    RETURNS (Ints): Those among the wordpieces, once for each token.
+    """
+    changes = (np.diff(owners) != 0) | (np.diff(rows) != 0)
+    is_last = np.append(changes, True)[: len(pieces)]
+    before = np.where(np.diff(rows, prepend=-1), -1, np.roll(owners, 1))
+    first_covered = np.maximum(before + 1, np.searchsorted(token_starts, starts))
+    bare = np.maximum(owners - first_covered, 0)
+    return np.repeat(pieces, bare + is_last)
 
 
 def limit_pieces(tokenizer: Tokenizer, most: Optional[int]) -> int:

@@ -157,9 +157,9 @@ def passes(monkeypatch):
     counts = []
     states = CutModel.states
 
-    def counted(self, pieces, layers):
+    def counted(self, pieces, *wanted):
         counts.append(len(pieces.row))
-        return states(self, pieces, layers)
+        return states(self, pieces, *wanted)
 
     monkeypatch.setattr(CutModel, "states", counted)
     return counts

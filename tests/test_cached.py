@@ -262,4 +262,4 @@ def test_two_runs_with_one_seed_give_equal_weights(tiny, corpus, tmp_path):
         weights.append(get_head(tommer.model).state_dict())
     for key, value in weights[0].items():
         assert (weights[1][key] == value).all()
-    assert (weights[2]["query"] != weights[0]["query"]).any()
+    assert (weights[2]["matching.query"] != weights[0]["matching.query"]).any()

@@ -81,7 +81,7 @@ def test_released_checkpoint_becomes_a_pipeline(release, tmp_path):
     assert nlp.pipe_names == ["transformer", "tommer", "doc_cleaner"]
     head = get_head(nlp.get_pipe("tommer").model)
     expected = torch.load(folder / "parameters", weights_only=True)
-    assert head.query.equal(expected["W_Q"])
+    assert head.matching.query.equal(expected["W_Q"])
     assert head.mixing.tolist() == expected["cl_w"].flatten().tolist()
     assert head.max_length == 26
     assert nlp.get_pipe("tommer").model.attrs["unit"] == "piece"

@@ -99,7 +99,7 @@ def test_decodings_equal_the_reference(name, threshold, released):
 def dense(head: MentionHead, states: np.ndarray) -> np.ndarray:
     """Equations 1 and 2, span by span."""
     weights = {name: p.detach().numpy() for name, p in head.named_parameters()}
-    query, key = states @ weights["query"], states @ weights["key"]
+    query, key = states @ weights["matching.query"], states @ weights["matching.key"]
     query /= np.linalg.norm(query, axis=1, keepdims=True)
     key /= np.linalg.norm(key, axis=1, keepdims=True)
     value = states @ weights["value.weight"][0] + weights["value.bias"]
