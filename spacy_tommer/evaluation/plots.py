@@ -22,13 +22,7 @@ def plot_curves(results: Mapping[str, dict[str, Any]]) -> "Figure":
         decoding and hollow for greedy decoding; the paper's point; and lines of equal F1.
         ImportError is raised where matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            'Plots need matplotlib: pip install "spacy-tommer[plots]"'
-        ) from error
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = new_figure((8, 6))
     axes = figure.add_subplot(
         xlabel="recall (mean over sets, %)",
         ylabel="precision (mean over sets, %)",
@@ -43,6 +37,21 @@ def plot_curves(results: Mapping[str, dict[str, Any]]) -> "Figure":
     )
     axes.legend(loc="upper right")
     return figure
+
+
+def new_figure(size: tuple[float, float]) -> "Figure":
+    """Make an empty figure, without any window or global state of matplotlib.
+
+    size (tuple[float, float]): Width and height in inches.
+    RETURNS (Figure): The figure. ImportError is raised where matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            'Plots need matplotlib: pip install "spacy-tommer[plots]"'
+        ) from error
+    return Figure(figsize=size, dpi=110, layout="constrained")
 
 
 def draw_pipeline(axes: "Axes", name: str, result: dict[str, Any], color: str) -> None:

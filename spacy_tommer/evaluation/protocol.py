@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import minibatch
 
+from ..component import Tommer
 from ..mentions import Mentions
 from ..state_cache import StateCache
 from ..transformer import batch_by_tokens
@@ -59,17 +62,54 @@ def score_docs(
         else:
             predicted, spans = written_spans(nlp, texts)
             picked = spans
-        places = [gold_places(doc) for doc in batch]
-        labels = [label for gold in places for label in gold.values()]
-        inner = [inside for gold in places for inside in inside_another(gold)]
-        for scored, found in ((nested, spans), (flat, picked)):
-            gold_logits = logits_of(places, predicted, found)
-            scored.add(found.logits, gold_logits, labels, inner)
-            scored.texts += len(batch)
-            scored.tokens += int(found.offsets[-1])
+        add_batch((nested, flat), batch, predicted, spans, picked)
     if not nested.texts:
         raise ValueError("There are no gold texts to score.")
     return nested, flat if has_scores else None
+
+
+def score_examples(
+    tommer: Tommer, examples: Iterable[Example], thresholds: Iterable[float] = ()
+) -> tuple[Scored, Scored]:
+    """Score the spans that a component finds in Docs that carry their states.
+
+    tommer (Tommer): The component.
+    examples (Iterable[Example]): Gold Docs as references, and predicted Docs with states.
+    thresholds (Iterable[float]): Thresholds that are to be measured exactly.
+    RETURNS (tuple[Scored, Scored]): All spans, and those of the greedy segmentation.
+    """
+    edges = bin_edges(thresholds)
+    nested, flat = Scored(edges), Scored(edges)
+    for batch in minibatch(examples, BATCH):
+        docs = [example.x for example in batch]
+        spans = tommer.decode(docs, tommer.predict(docs), FLOOR)
+        picked = spans[spans.greedy(np.ones(spans.offsets[-1], dtype="bool"))]
+        add_batch((nested, flat), [example.y for example in batch], docs, spans, picked)
+    return nested, flat
+
+
+def add_batch(
+    both: tuple[Scored, Scored],
+    gold: Sequence[Doc],
+    docs: Sequence[Doc],
+    spans: Mentions,
+    picked: Mentions,
+) -> None:
+    """Count what was found in a batch of texts.
+
+    both (tuple[Scored, Scored]): Counts of all spans, and of the greedy segmentation.
+    gold (Sequence[Doc]): The gold Docs.
+    docs (Sequence[Doc]): The tokens of the texts.
+    spans (Mentions): All spans, in order. (S,)
+    picked (Mentions): The greedy segmentation.
+    """
+    places = [gold_places(doc) for doc in gold]
+    labels = [label for one in places for label in one.values()]
+    inner = [inside for one in places for inside in inside_another(one)]
+    for scored, found in zip(both, (spans, picked)):
+        scored.add(found.logits, logits_of(places, docs, found), labels, inner)
+        scored.texts += len(docs)
+        scored.tokens += int(found.offsets[-1])
 
 
 def scored_spans(

@@ -1,0 +1,167 @@
+"""Compare matching scores on one backbone with the same data and budget (the paper's table
+8 and its appendix F): ToM, LTQK, LCAttn, and two that do not ship, the plain dot product
+and multi-head self-attention.
+
+    python benchmarks/variants.py configs/sweep.yaml smollm2 metrics/variants
+
+Axis letters: N units of all texts, one after the other; d width of a state; h heads; r
+rank; L longest span in units.
+"""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import torch
+import typer
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from tqdm import tqdm
+from transformers import AutoConfig
+
+from spacy_tommer.aside import write_aside
+from spacy_tommer.evaluation.sweeps import Plan, Run, read_plan, score_run, train_head
+from spacy_tommer.evaluation.tables import table
+from spacy_tommer.head import MentionHead, text_positions
+from spacy_tommer.matching import ToM, band_product
+from spacy_tommer.sources import find_folder
+
+# Table 8, and what appendix F says of the last.
+PAPER = {
+    "ToM": "Llama-3.2-1B, block 6: R 92.6, P 23.2, F1 37.1, 264,198 parameters",
+    "LTQK": "Llama-3.2-1B, block 0: R 94.4, P 17.6, F1 29.7, 165,894 parameters",
+    "LCAttn": "Llama-3.2-1B, blocks 0-10: R 94.3, P 9.8, F1 17.8, 2,279 parameters",
+    "MHSA": "longer to train, lower scores",
+}
+
+
+class DotProduct(ToM):
+    """The product of projected states, not divided by their norms."""
+
+    bound = 15.0  # its mixing weights begin at 1
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Match each end with the starts before it. (N, d) to (N, L)"""
+        rank = self.query.shape[1]
+        query, key = states @ self.query / rank**0.5, states @ self.key
+        return band_product(query, key, self.max_length)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the units around, whose outputs are the query of an
+    end and the key of a start (equation 6): no pools and no values.
+
+    width (int): Width of a state, d.
+    rank (int): Rank of a head, r.
+    heads (int): Heads of the query, and as many of the key, h.
+    max_length (int): Longest span in units, L; units see as far, in both directions.
+    """
+
+    def __init__(self, width: int, rank: int, heads: int, max_length: int) -> None:
+        super().__init__()
+        self.matching = SimpleNamespace(reads=width)
+        self.max_length = max_length
+        self.heads = 2 * heads
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.inner = nn.Linear(width, 3 * self.heads * rank, bias=False)
+        self.outer = nn.Linear(self.heads * rank, self.heads * rank)
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Score every span of every text, as MentionHead does. (N, d) to (N, L)"""
+        position, _ = text_positions(lengths)
+        text = torch.arange(len(lengths)).repeat_interleave(lengths)
+        place = torch.arange(len(states))
+        near = (place[:, None] - place).abs() < self.max_length
+        inner = self.inner(self.norm(states)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = inner.permute(1, 2, 0, 3)  # (2h, N, r) each
+        mask = near & (text[:, None] == text)
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        query, key = self.outer(attended.transpose(0, 1).flatten(1)).chunk(2, dim=-1)
+        logits = band_product(query, key, self.max_length)
+        return logits.masked_fill(
+            torch.arange(self.max_length) > position[:, None], -torch.inf
+        )
+
+
+def make_head(variant: str, width: int, rank: int) -> Optional[MentionHead | SelfAttention]:
+    """Make the head of a variant that does not ship."""
+    if variant == "dot product":
+        return MentionHead(width, rank, matching=DotProduct(width, rank, 25))
+    if variant == "MHSA":
+        return SelfAttention(width, rank // 2, 2, 25)
+    return None
+
+
+def variants(backbone: str, layer: int, seed: int) -> dict[str, tuple[str, Run]]:
+    """List what is compared: its name in the paper, and how it is trained."""
+    tom = Run(backbone, layer, seed=seed)
+    return {
+        "ToM": ("ToM", tom),
+        "LTQK": ("LTQK", Run(backbone, layer, matching="ltqk", seed=seed)),
+        "LTQK, block 0": ("LTQK", Run(backbone, 0, matching="ltqk", seed=seed)),
+        "LTQK, rank 16": ("LTQK", Run(backbone, layer, 16, matching="ltqk", seed=seed)),
+        "LCAttn": ("LCAttn", Run(backbone, layer, matching="lcattn", seed=seed)),
+        "dot product": ("dot product", tom),
+        "MHSA": ("MHSA", tom),
+    }
+
+
+def compare(
+    plan: Path,
+    backbone: str,
+    output: Path,
+    cache: Path = Path("cache/sweep"),
+    seed: int = 0,
+) -> None:
+    """Train and score each variant on BACKBONE of PLAN; write OUTPUT/SEED/NAME.json, which
+    is kept, and OUTPUT/variants.md."""
+    planned = read_plan(plan)
+    torch.manual_seed(seed)
+    folder = output / str(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = variants(backbone, planned.backbones[backbone]["layer"], seed)
+    for name, (_, run) in (progress := tqdm(listed.items(), unit=" variants")):
+        progress.set_description(name)
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            row = train_and_score(planned, name, run, cache)
+            shown = json.dumps(row)
+            write_aside(path, lambda aside, shown=shown: aside.write_text(shown, "utf-8"))
+    lines = [f"# Matching scores on {backbone}", ""]
+    for rows in sorted(path for path in output.iterdir() if path.is_dir()):
+        lines += [f"Seed {rows.name}", "", *compared(rows, listed), ""]
+    report = "\n".join(lines)
+    write_aside(output / "variants.md", lambda path: path.write_text(report, "utf-8"))
+    print(report)
+
+
+def train_and_score(plan: Plan, name: str, run: Run, cache: Path) -> dict[str, Any]:
+    """Train and score one variant. MHSA learns at half the rate, as in the reference."""
+    width = AutoConfig.from_pretrained(
+        find_folder(plan.backbones[run.backbone]["name"], run.layer + 1)
+    ).hidden_size
+    changes = (
+        {"training.optimizer.learn_rate.initial_rate": 0.005} if name == "MHSA" else {}
+    )
+    nlp = train_head(plan, run, cache, make_head(name, width, run.rank), changes)
+    return score_run(plan, run, cache, nlp)
+
+
+def compared(folder: Path, listed: dict[str, tuple[str, Run]]) -> list[str]:
+    """Write a table of the rows of a folder, beside what the paper says."""
+    header = ["variant", "block", "parameters", "R at 0.5", "P", "F1", "greedy F1"]
+    header += ["average precision", "P at R 94", "paper"]
+    lines = []
+    for name, (kind, run) in listed.items():
+        row = json.loads((folder / f"{name}.json").read_text("utf-8"))
+        half = row["thresholds"]["0.5"]
+        block = f"0 to {run.layer}" if kind == "LCAttn" else run.layer
+        cells = [name, block, f"{row['parameters']:,}", *(half[key] for key in "rpf")]
+        cells += [row["greedy"]["f"], row["average_precision"]]
+        lines.append([*cells, row["precision_at_recall"]["0.94"], PAPER.get(kind, "")])
+    return table(header, lines)
+
+
+if __name__ == "__main__":
+    typer.run(compare)

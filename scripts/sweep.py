@@ -1,0 +1,40 @@
+"""Train and score heads that differ in one setting, and plot what it changes."""
+
+import json
+from pathlib import Path
+
+import typer
+from tqdm import tqdm
+
+from spacy_tommer.aside import write_aside
+from spacy_tommer.evaluation.sweep_reports import write_sweep
+from spacy_tommer.evaluation.sweeps import read_plan, run_one
+
+
+def sweep(
+    plan: Path = Path("configs/sweep.yaml"),
+    output: Path = Path("metrics/sweep"),
+    cache: Path = Path("cache/sweep"),
+    gpu_id: int = -1,
+) -> None:
+    """Do the runs of PLAN one after the other, from the states in CACHE, which one pass of
+    each backbone fills. Rows that are in OUTPUT/rows are kept: an interrupted sweep goes on
+    where it was. The table and the figures are written anew after each run.
+    """
+    planned = read_plan(plan)
+    folder = output / "rows"
+    folder.mkdir(parents=True, exist_ok=True)
+    for run in (progress := tqdm(planned.runs(), unit=" runs")):
+        path = folder / f"{run.key}.json"
+        if path.is_file():
+            continue
+        progress.set_description(run.key)
+        shown = json.dumps(run_one(planned, run, cache, gpu_id))
+        write_aside(path, lambda aside, shown=shown: aside.write_text(shown, "utf-8"))
+        write_sweep(output, planned)
+    write_sweep(output, planned)
+    print(f"Table and figures: {output}")
+
+
+if __name__ == "__main__":
+    typer.run(sweep)

@@ -1,0 +1,195 @@
+"""Write what a sweep found: one table, and the paper's figures."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spacy.tokens import DocBin
+from spacy.training.corpus import FILE_TYPE, walk_corpus
+
+from ..aside import write_aside
+from .plots import PAPER, draw_f1_lines, new_figure, percent
+from .run import RECALLS
+from .sweeps import Plan, Run
+from .tables import table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Llama-3.2-1B, read at its block 6 (table 1 of the paper's release, and table 6): F1 of
+# threshold decoding at 0.5 and of greedy decoding, and the parameters of 7 of its blocks.
+PUBLISHED = {"0.5": 0.463, "greedy": 0.571, "blocks": 426e6}
+PUBLISHED_NAME = "Llama-3.2-1B, block 6 (paper)"
+
+Rows = Mapping[Run, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How a setting is plotted.
+
+    label (str): Name of the axis, with its unit.
+    scale (str): "linear" or "log".
+    base (int): Of the logarithm.
+    """
+
+    label: str
+    scale: str = "linear"
+    base: int = 10
+
+
+AXES = {
+    "layer": Axis("block, counted from 0"),
+    "rank": Axis("rank of the projections", "log", 2),
+    "texts": Axis("texts to learn from", "log"),
+    "blocks": Axis("parameters of the blocks that run, without embeddings", "log"),
+}
+
+
+def write_sweep(folder: Path, plan: Plan) -> None:
+    """Write sweep.csv, sweep.md and the figures of the rows that are there.
+
+    folder (Path): Where the rows are, in "rows", and where to write.
+    plan (Plan): The sweep. ImportError is raised, behind the tables, where matplotlib is
+        not installed.
+    """
+    paths = {run: folder / "rows" / f"{run.key}.json" for run in plan.runs()}
+    rows = {
+        run: json.loads(p.read_text("utf-8")) for run, p in paths.items() if p.is_file()
+    }
+    flat = [flat_row(row) for row in rows.values()]
+
+    def write_csv(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(flat[0]) if flat else [])
+            writer.writeheader()
+            writer.writerows(flat)
+
+    write_aside(folder / "sweep.csv", write_csv)
+    report = "\n".join(["# Sweep", "", *summary(rows)]) + "\n"
+    write_aside(folder / "sweep.md", lambda path: path.write_text(report, "utf-8"))
+    for name, figure in draw(plan, rows).items():
+        write_aside(
+            folder / f"{name}.png", lambda path, f=figure: f.savefig(path, format="png")
+        )
+
+
+def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring a row into one level, for a spreadsheet: shares between 0 and 1."""
+    cells = {name: row[name] for name in asdict(Run("", 0))}
+    for name in ("parameters", "blocks", "seconds", "flat_threshold", "average_precision"):
+        cells[name] = row[name]
+    for recall, precision in row["precision_at_recall"].items():
+        cells[f"p_at_r_{recall}"] = precision
+    measures = {"greedy": row["greedy"], **row["thresholds"]}
+    for name, measure in measures.items():
+        cells.update({f"{key}_{name}": measure[key] for key in "rpf"})
+    return cells
+
+
+def summary(rows: Rows) -> list[str]:
+    """Write a line for each run."""
+    header = ["backbone", "block", "rank", "texts", "matching", "seed", "parameters"]
+    header += ["R at 0.5", "P", "F1", "greedy F1", "average precision"]
+    header += [f"P at R {100 * recall:g}" for recall in RECALLS]
+    lines = []
+    for run, row in rows.items():
+        half = row["thresholds"]["0.5"]
+        cells: list[Any] = [run.backbone, run.layer, run.rank, run.texts or "all"]
+        cells += [run.matching, run.seed, f"{row['parameters']:,}"]
+        cells += [*(half[key] for key in "rpf"), row["greedy"]["f"]]
+        cells += [row["average_precision"], *row["precision_at_recall"].values()]
+        lines.append(cells)
+    return table(header, lines)
+
+
+def draw(plan: Plan, rows: Rows) -> dict[str, "Figure"]:
+    """Draw the figures.
+
+    plan (Plan): The sweep.
+    rows (Mapping[Run, dict]): Its rows.
+    RETURNS (dict[str, Figure]): F1 against each setting that is varied, and against the
+        size of the backbone, as "blocks" (figures 6 and 4); and "precision_recall"
+        (figures 12 and 14).
+    """
+    figures = {
+        setting: draw_setting(plan, rows, setting)
+        for setting in [*plan.vary, "blocks"]
+        if setting in AXES
+    }
+    return {**figures, "precision_recall": draw_curves(plan, rows)}
+
+
+def draw_setting(plan: Plan, rows: Rows, setting: str) -> "Figure":
+    """Draw F1 against a setting: a line for each backbone and decoding."""
+    axis = AXES[setting]
+    figure = new_figure((7, 4.5))
+    axes = figure.add_subplot(xlabel=axis.label, ylabel="F1 (mean over sets, %)")
+    if axis.scale == "log":
+        axes.set_xscale("log", base=axis.base)
+    every = corpus_size(plan.train) if setting == "texts" else 0
+    for i, name in enumerate(plan.backbones):
+        varied = [rows[run] for run in plan.runs_of(name, setting) if run in rows]
+        varied.sort(key=lambda row: row[setting] or every)
+        x = [row[setting] or every for row in varied]
+        greedy = [100 * row["greedy"]["f"] for row in varied]
+        half = [100 * row["thresholds"]["0.5"]["f"] for row in varied]
+        axes.plot(x, greedy, "o-", color=f"C{i}", label=f"{name}, greedy")
+        axes.plot(x, half, "o--", color=f"C{i}", fillstyle="none", label=f"{name}, 0.5")
+    draw_published(axes, setting)
+    axes.set_ylim(bottom=0)
+    axes.grid(color="0.92")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    return figure
+
+
+def draw_published(axes: "Axes", setting: str) -> None:
+    """Draw the paper's F1: points against the size, and lines against other settings."""
+    for decoding, marker, style in (("greedy", "*", "-"), ("0.5", "x", "--")):
+        shown = 100 * PUBLISHED[decoding]
+        label = f"{PUBLISHED_NAME}, {decoding}"
+        if setting == "blocks":
+            place = [PUBLISHED["blocks"]], [shown]
+            axes.plot(*place, marker, color="black", ls="none", ms=9, label=label)
+        else:
+            axes.axhline(shown, color="black", lw=0.8, ls=style, label=label)
+
+
+def draw_curves(plan: Plan, rows: Rows) -> "Figure":
+    """Draw precision against recall for the base run of each backbone, with lines of equal
+    F1 and a point at each threshold."""
+    figure = new_figure((7, 5.5))
+    axes = figure.add_subplot(
+        xlabel="recall (mean over sets, %)",
+        ylabel="precision (mean over sets, %)",
+        xlim=(0, 100),
+        ylim=(0, 100),
+    )
+    draw_f1_lines(axes)
+    for i, name in enumerate(plan.backbones):
+        row = rows.get(plan.base_run(name))
+        if row is None:
+            continue
+        axes.plot(*zip(*map(percent, row["curve"])), color=f"C{i}", label=name)
+        for threshold, measure in row["thresholds"].items():
+            axes.plot(*percent(measure), "o", color=f"C{i}", ms=4)
+            axes.annotate(
+                threshold,
+                percent(measure),
+                color=f"C{i}",
+                fontsize=7,
+                xytext=(3, 3),
+                textcoords="offset points",
+            )
+    axes.plot(*percent(PAPER), "*", color="black", ms=12, ls="none", label=PAPER["name"])
+    axes.legend(loc="upper right")
+    return figure
+
+
+def corpus_size(folder: Path) -> int:
+    """Count the Docs of a corpus."""
+    return sum(len(DocBin().from_disk(path)) for path in walk_corpus(folder, FILE_TYPE))

@@ -1,0 +1,268 @@
+"""Sweeps: train and score heads that differ in one setting, from cached states."""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+import srsly
+from spacy.language import Language
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train
+from spacy.util import load_config
+from torch import nn
+
+from ..component import Tommer
+from ..corpora.cached import CachedCorpus
+from ..cut_model import find_blocks
+from ..matching import Matching
+from ..model import READS, get_head
+from ..state_cache import StateCache
+from .calibration import CANDIDATES, f1_threshold
+from .means import mean
+from .protocol import score_docs, score_examples
+from .run import threshold_free
+from .sets import find_sets, read_docs
+
+# Validation texts that spaCy scores on the way; all of them choose the threshold.
+PROGRESS_TEXTS = 50
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one head of a sweep is trained with.
+
+    backbone (str): Its name in the plan.
+    layer (int): The block that is read, counted from 0.
+    rank (int): Rank of the projections.
+    texts (int): Texts that it learns from; 0 for all.
+    matching (str): Its matching score.
+    seed (int): Seed of training, and of the choice of texts.
+    """
+
+    backbone: str
+    layer: int
+    rank: int = 64
+    texts: int = 0
+    matching: Matching = "tom"
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """RETURNS (str): The name of its row, without the settings at their defaults."""
+        plain = Run(self.backbone, self.layer)
+        settings = {
+            name: value
+            for name, value in asdict(self).items()
+            if value != getattr(plain, name)
+        }
+        tail = "".join(f"-{name}{value}" for name, value in settings.items())
+        return f"{self.backbone}-{self.layer}{tail}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep, as its YAML file describes it.
+
+    config (Path): The training config.
+    train (Path): DocBins to learn from.
+    dev (Path): DocBins on which the threshold of greedy decoding is chosen.
+    benchmarks (Path): A folder of DocBins for each benchmark.
+    sentences (int): First texts of each benchmark that are scored; 0 for all.
+    steps (int): Steps of training.
+    thresholds (list[float]): Where recall and precision are measured.
+    backbones (dict[str, dict]): For each backbone its "name", its "layers" that are cached
+        in one pass, and the "layer" that is read where layers are not varied.
+    base (dict[str, Any]): Settings of Run that differ from its defaults.
+    vary (dict[str, list]): Values for settings of Run, one setting at a time. "all" stands
+        for all layers of the backbone.
+    """
+
+    config: Path
+    train: Path
+    dev: Path
+    benchmarks: Path
+    sentences: int
+    steps: int
+    thresholds: list[float]
+    backbones: dict[str, dict[str, Any]]
+    base: dict[str, Any]
+    vary: dict[str, list[Any]]
+
+    def base_run(self, backbone: str) -> Run:
+        """Give the run of a backbone where nothing is varied.
+
+        backbone (str): Its name in the plan.
+        RETURNS (Run): The run.
+        """
+        return Run(backbone, **{"layer": self.backbones[backbone]["layer"], **self.base})
+
+    def runs_of(self, backbone: str, setting: str) -> list[Run]:
+        """List the runs of a backbone that differ in a setting.
+
+        backbone (str): Its name in the plan.
+        setting (str): A setting of Run; for one that is not varied there is the base run.
+        RETURNS (list[Run]): The runs.
+        """
+        base = self.base_run(backbone)
+        values = self.vary.get(setting, [])
+        if values == "all":
+            values = self.backbones[backbone]["layers"]
+        return [replace(base, **{setting: value}) for value in values] or [base]
+
+    def runs(self) -> list[Run]:
+        """List all runs, each once, those of one backbone together.
+
+        RETURNS (list[Run]): The runs.
+        """
+        runs = []
+        for backbone in self.backbones:
+            runs.append(self.base_run(backbone))
+            for setting in self.vary:
+                runs += self.runs_of(backbone, setting)
+        return list(dict.fromkeys(runs))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read the YAML file of a sweep.
+
+    path (Path): The file.
+    RETURNS (Plan): The plan. ValueError is raised for what it lacks or does not know.
+    """
+    content = srsly.read_yaml(path)
+    try:
+        plan = Plan(**content)
+        plan.runs()
+    except (TypeError, KeyError) as error:
+        raise ValueError(
+            f"The sweep {path} does not fit: {error}. See configs/sweep.yaml."
+        ) from error
+    paths = {name: Path(content[name]) for name in ("config", "train", "dev", "benchmarks")}
+    return replace(plan, **paths)
+
+
+def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
+    """Say what a run changes in the training config.
+
+    plan (Plan): The sweep.
+    run (Run): The run.
+    cache (Path): The folder of the cache.
+    RETURNS (dict[str, Any]): New values by the dotted names of their places.
+    """
+    backbone = plan.backbones[run.backbone]
+    layers = {
+        "tom": backbone["layers"],
+        "ltqk": [run.layer],
+        "lcattn": list(range(run.layer + 1)),
+    }
+    return {
+        "paths.train": str(plan.train),
+        "paths.dev": str(plan.dev),
+        "paths.cache": str(cache),
+        "system.seed": run.seed,
+        "corpora.train.limit": run.texts,
+        "corpora.dev.limit": PROGRESS_TEXTS,
+        "components.transformer.model.name": backbone["name"],
+        "components.transformer.model.layers": layers[run.matching],
+        "components.transformer.model.attention": READS[run.matching],
+        "components.tommer.model.layer": run.layer,
+        "components.tommer.model.rank": run.rank,
+        "components.tommer.model.matching": run.matching,
+        "training.max_steps": plan.steps,
+        "training.eval_frequency": plan.steps,
+        "training.optimizer.learn_rate.total_steps": plan.steps,
+    }
+
+
+def train_head(
+    plan: Plan,
+    run: Run,
+    cache: Path,
+    head: Optional[nn.Module] = None,
+    changes: Optional[dict[str, Any]] = None,
+    gpu_id: int = -1,
+) -> Language:
+    """Train the head of a run.
+
+    plan (Plan): The sweep.
+    run (Run): The run.
+    cache (Path): The folder of the cache.
+    head (Optional[nn.Module]): A head to train in place of the run's own; it maps vectors
+        and lengths to logits as MentionHead does.
+    changes (Optional[dict[str, Any]]): Further changes to the training config.
+    gpu_id (int): The GPU, or -1.
+    RETURNS (Language): The pipeline, with the weights of the last step.
+    """
+    settings = {**overrides(plan, run, cache), **(changes or {})}
+    config = load_config(plan.config, settings, interpolate=False)
+    nlp = init_nlp(config, use_gpu=gpu_id)
+    if head is not None:
+        nlp.get_pipe("tommer").model.shims[0]._model = head
+    train(nlp, None, use_gpu=gpu_id)
+    return nlp
+
+
+def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any]:
+    """Score the head of a run on the benchmarks.
+
+    plan (Plan): The sweep.
+    run (Run): The run.
+    cache (Path): The folder of the cache.
+    nlp (Language): What `train_head` gave.
+    RETURNS (dict[str, Any]): The row of the run: its settings; the "parameters" of the
+        head, and of the "blocks" of the backbone that it takes; plain means over the
+        benchmarks at each of the "thresholds", and for "greedy" decoding at the
+        "flat_threshold" that is best on the validation texts; "average_precision",
+        "precision_at_recall" and "curve"; and the measures of each of the "sets".
+    """
+    tommer: Tommer = nlp.get_pipe("tommer")
+    examples = CachedCorpus(plan.dev, cache)(nlp)
+    _, dev = score_examples(tommer, examples, CANDIDATES)
+    tommer.flat_threshold = f1_threshold({"dev": dev})
+    states = StateCache(cache, nlp.get_pipe("transformer"), tommer.model.attrs["unit"])
+    sets = find_sets(plan.benchmarks)
+    scored = {}
+    for name, folder in sets.items():
+        docs = read_docs(folder, nlp.vocab, plan.sentences)
+        scored[name] = score_docs(nlp, docs, thresholds=plan.thresholds, states=states)
+    flat = {name: both[1].at(tommer.flat_threshold) for name, both in scored.items()}
+    nested = [both[0] for both in scored.values()]
+    shim = nlp.get_pipe("transformer").model.shims[0]
+    return {
+        **asdict(run),
+        "parameters": sum(p.numel() for p in get_head(tommer.model).parameters()),
+        "blocks": sum(
+            p.numel()
+            for block in find_blocks(shim.cut.network)[: run.layer + 1]
+            for p in block.parameters()
+        ),
+        "thresholds": {
+            str(threshold): mean([corpus.at(threshold) for corpus in nested])
+            for threshold in plan.thresholds
+        },
+        "flat_threshold": tommer.flat_threshold,
+        "greedy": mean(list(flat.values())),
+        **threshold_free(nested),
+        "sets": {
+            name: {
+                "average_precision": both[0].average_precision(),
+                "greedy": flat[name],
+            }
+            for name, both in scored.items()
+        },
+    }
+
+
+def run_one(plan: Plan, run: Run, cache: Path, gpu_id: int = -1) -> dict[str, Any]:
+    """Train and score the head of a run.
+
+    plan (Plan): The sweep.
+    run (Run): The run.
+    cache (Path): The folder of the cache.
+    gpu_id (int): The GPU, or -1.
+    RETURNS (dict[str, Any]): What `score_run` gives, and the "seconds" that it took.
+    """
+    start = time.perf_counter()
+    nlp = train_head(plan, run, cache, gpu_id=gpu_id)
+    row = score_run(plan, run, cache, nlp)
+    return {**row, "seconds": round(time.perf_counter() - start, 1)}
