@@ -5,7 +5,9 @@ from typing import Union
 
 from spacy.language import Language
 
-COLORS = {"MENTION": "#8fd3c8"}
+from .rendering import COLORS, render
+
+__all__ = ["COLORS", "load", "render"]
 
 
 def load(name: Union[str, Path] = "minilm") -> Language:
@@ -15,7 +17,7 @@ def load(name: Union[str, Path] = "minilm") -> Language:
         or a released ToMMeR checkpoint (definition.json and parameters).
     RETURNS (Language): The pipeline: transformer, tommer and doc_cleaner.
     """
-    # spaCy imports the package for its colours, which need no torch.
+    # spaCy imports the package for its colours, which need no transformers.
     from .pipelines import load
 
     return load(name)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, Optional, TextIO
@@ -61,6 +62,9 @@ def main(
     format: Annotated[
         Format, typer.Option(help="spacy writes a folder of DocBins.")
     ] = Format.table,
+    matches: Annotated[
+        bool, typer.Option("--matches", help="Show match scores and token values in html.")
+    ] = False,
     output: Annotated[
         Optional[Path],
         typer.Option(help="File or folder to write; otherwise standard output."),
@@ -73,6 +77,8 @@ def main(
     """
     if format is Format.spacy and output is None:
         fail("--format spacy writes a folder: name it with --output.")
+    if matches and format is not Format.html:
+        fail("--matches is for a page: write --format html.")
     try:
         nlp = load(model)
         spans_key = settle(nlp, model, threshold)
@@ -80,7 +86,8 @@ def main(
         fail(str(error))
     if None not in (file, output) and output.exists() and output.samefile(file):
         fail(f"{output} is read and would be overwritten: name another --output.")
-    docs = progress(annotate(nlp, read(texts, file), format), output)
+    docs = progress(annotate(nlp, read(texts, file)), output)
+    write = partial(write_html, matches=nlp) if matches else WRITERS.get(format)
     try:
         if format is Format.spacy:
             with ShardWriter(output) as shards:
@@ -88,7 +95,7 @@ def main(
                     shards.add(doc)
         else:
             with opened(output, whole=format is Format.html) as stream:
-                WRITERS[format](docs, stream, spans_key)
+                write(docs, stream, spans_key)
     except BrokenPipeError:  # the reader of standard output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError) as error:
@@ -138,21 +145,16 @@ def read_lines(stream: BinaryIO) -> Iterator[str]:
     yield from (line.removesuffix("\n").removesuffix("\r") for line in lines)
 
 
-def annotate(nlp: Language, texts: Iterator[str], format: Format) -> Iterator[Doc]:
-    """Find the mentions of a stream of texts.
+def annotate(nlp: Language, texts: Iterator[str]) -> Iterator[Doc]:
+    """Find the mentions of a stream of texts, and forget the words of those behind.
 
     nlp (Language): The pipeline.
     texts (Iterator[str]): The texts.
-    format (Format): The output; a page needs all Docs at once, the others forget the words
-        of those that are written.
     YIELDS (Doc): The Docs, in order.
     """
-    if format is Format.html:
-        yield from nlp.pipe(texts)
-    else:
-        for first in texts:
-            with nlp.memory_zone():
-                yield from nlp.pipe(chain([first], islice(texts, CHUNK - 1)))
+    for first in texts:
+        with nlp.memory_zone():
+            yield from nlp.pipe(chain([first], islice(texts, CHUNK - 1)))
 
 
 def progress(docs: Iterable[Doc], output: Optional[Path]) -> Iterable[Doc]:

@@ -1,12 +1,13 @@
 """Write mentions for people and programs: as a table, JSON lines or a page."""
 
 import json
-import warnings
 from collections.abc import Iterable
 from typing import Any, Optional, TextIO
 
-from spacy import displacy
+from spacy.language import Language
 from spacy.tokens import Doc, Span
+
+from .rendering import page_parts
 
 
 def write_table(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
@@ -37,20 +38,20 @@ def write_jsonl(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
         stream.write(json.dumps(record(doc, spans_key), ensure_ascii=False) + "\n")
 
 
-def write_html(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
-    """Write a page with the mentions underlined, in displaCy's span style.
+def write_html(
+    docs: Iterable[Doc],
+    stream: TextIO,
+    spans_key: str,
+    matches: Optional[Language] = None,
+) -> None:
+    """Write a page with the mentions underlined, as `render` makes it.
 
     docs (Iterable[Doc]): The Docs.
     stream (TextIO): Where to write.
     spans_key (str): Key of the mentions in doc.spans.
+    matches (Optional[Language]): A pipeline whose matches and token values are shown.
     """
-    options = {"spans_key": spans_key}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"\[W117\]")  # a text without mentions
-        page = displacy.render(
-            list(docs), style="span", page=True, jupyter=False, options=options
-        )
-    stream.write(page + "\n")
+    stream.writelines(page_parts(docs, spans_key, matches))
 
 
 def record(doc: Doc, spans_key: str) -> dict[str, Any]:

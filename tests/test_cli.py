@@ -131,10 +131,32 @@ def test_html(model, tmp_path):
     page = tmp_path / "page.html"
     output = ("--format", "html", "--output", str(page))
     run(f"<b>{TEXTS[1]}</b>", "", "--model", model, *output)
-    shown = page.read_text("utf-8")
-    assert "&lt;" in shown and "<b>" not in shown
-    assert "MENTION" in shown
+    written = page.read_text("utf-8")
+    assert "&lt;b&gt;" in written and "<b>" not in written
+    assert written.count("<article") == 2
+    assert 'aria-label="John, score 0.' in written
+    assert 'class="token"' not in written
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    out, _ = run(f"<b>{TEXTS[1]}</b>", "", "--model", model, "--format", "html")
+    assert out == written
+    run(TEXTS[1], "", "--model", model, *output, "--matches")
+    assert 'aria-label="John, value ' in page.read_text("utf-8")
+    _, error = run("x", "--model", model, "--matches", code=2)
+    assert "--format html" in error
+
+
+def test_html_appears_whole_or_not_at_all(model, tmp_path, monkeypatch):
+    def interrupted(*args):
+        yield "<!doctype html>"
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("spacy_tommer.formats.page_parts", interrupted)
+    page = tmp_path / "page.html"
+    page.write_text("before")
+    args = ("--format", "html", "--output", str(page))
+    _, error = run("x", "--model", model, *args, code=2)
+    assert "the disk is full" in error
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
 def test_bytes_that_are_no_text(model, tmp_path):

@@ -1,0 +1,184 @@
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+const [controls, slider, tip] = ["controls", "threshold", "tip"].map(byId);
+
+// Mentions: those above the threshold, in rows below the text, nested or flat.
+
+const mentionOf = new Map(); // from each of its elements
+
+const texts = [...document.querySelectorAll(".text")].map((text) => {
+  const mentions = [];
+  for (const part of text.querySelectorAll(".mention")) {
+    const { i, start, end, score } = part.dataset;
+    mentions[i] ??= {
+      parts: [],
+      start: +start,
+      end: +end,
+      score: +score,
+      name: part.ariaLabel,
+      row: +part.style.getPropertyValue("--row"),
+      shown: true,
+    };
+    mentions[i].parts.push(part);
+    mentionOf.set(part, mentions[i]);
+  }
+  return {
+    text,
+    // Scores of mentions without one are infinite, and the difference of two is no number.
+    best: [...mentions].sort(
+      (a, b) =>
+        b.score - a.score || b.end - b.start - (a.end - a.start) || a.start - b.start,
+    ),
+    byRow: [...mentions].sort((a, b) => a.row - b.row),
+    rows: -1,
+  };
+});
+
+const range = (mention) =>
+  Array.from({ length: mention.end - mention.start }, (_, i) => mention.start + i);
+
+/** Pick mentions that do not overlap, the first ones first. */
+function greedy(mentions) {
+  const taken = new Set();
+  return mentions.filter((mention) => {
+    const tokens = range(mention);
+    if (tokens.some((token) => taken.has(token))) return false;
+    tokens.forEach((token) => taken.add(token));
+    return true;
+  });
+}
+
+/** Show some mentions of a text, their bars moved up where others have left. */
+function arrange(text, shown) {
+  const filled = new Map(); // rows above, by token
+  let rows = 0;
+  for (const mention of text.byRow) {
+    toggle(mention, shown.has(mention));
+    if (!mention.shown) continue;
+    const tokens = range(mention);
+    const row = Math.max(...tokens.map((token) => filled.get(token) ?? 0));
+    tokens.forEach((token) => filled.set(token, row + 1));
+    rows = Math.max(rows, row + 1);
+    if (mention.row === row) continue;
+    mention.row = row;
+    mention.parts.forEach((part) => part.style.setProperty("--row", row));
+  }
+  if (text.rows !== rows) text.text.style.setProperty("--rows", (text.rows = rows));
+}
+
+/** Show or hide a mention, from screen readers and the keyboard, too. */
+function toggle(mention, shown) {
+  if (mention.shown === shown) return;
+  mention.shown = shown;
+  mention.parts.forEach((part) => part.classList.toggle("off", !shown));
+  const attributes = { tabindex: 0, role: "group", "aria-label": mention.name };
+  for (const [name, value] of Object.entries(attributes)) {
+    if (shown) mention.parts[0].setAttribute(name, value);
+    else mention.parts[0].removeAttribute(name);
+  }
+}
+
+function update() {
+  const threshold = slider.valueAsNumber;
+  const all = threshold <= slider.min;
+  let count = 0;
+  for (const text of texts) {
+    let mentions = text.best.filter(({ score }) => all || score > threshold);
+    if (controls.view.value === "flat") mentions = greedy(mentions);
+    arrange(text, new Set(mentions));
+    count += mentions.length;
+  }
+  const total = texts.reduce((sum, { best }) => sum + best.length, 0);
+  slider.ariaValueText = byId("value").textContent = threshold.toFixed(2);
+  byId("count").textContent = `${count} of ${total} mentions shown`;
+}
+
+const scores = texts
+  .flatMap(({ best }) => best.map(({ score }) => score))
+  .filter(Number.isFinite);
+const lowest = scores.reduce((a, b) => Math.min(a, b), 1);
+slider.min = slider.value = Math.floor(lowest * 100) / 100;
+byId("scores").hidden = !scores.length;
+controls.hidden = false;
+controls.addEventListener("input", update);
+controls.addEventListener("submit", (event) => event.preventDefault());
+update();
+
+// The number of what the pointer or, without it, the keyboard is on.
+
+let active = [];
+
+function show(target) {
+  const on = ".mention:not(.off), .token";
+  const element = target?.closest?.(on) ?? document.activeElement.closest(on);
+  active.forEach((part) => part.classList.remove("active"));
+  active = element ? (mentionOf.get(element)?.parts ?? [element]) : [];
+  active.forEach((part) => part.classList.add("active"));
+  tip.hidden = !element;
+  if (!element) return;
+  tip.textContent = active[0].dataset.tip;
+  const { left, top } = element.getClientRects()[0];
+  const right = document.documentElement.clientWidth - tip.offsetWidth - 4;
+  tip.style.left = `${Math.max(4, Math.min(left, right)) + scrollX}px`;
+  tip.style.top = `${Math.max(0, top - tip.offsetHeight - 2) + scrollY}px`;
+}
+
+document.addEventListener("pointerover", (event) => show(event.target));
+document.addEventListener("pointerleave", () => show());
+document.addEventListener("focusin", (event) => show(event.target));
+document.addEventListener("focusout", () => show());
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") tip.hidden = true;
+});
+
+// Tokens: one of them is chosen, to see the matches of the spans that end there.
+
+function choose(tokens, list, token) {
+  tokens.querySelector("[aria-pressed]")?.removeAttribute("aria-pressed");
+  token.setAttribute("aria-pressed", true);
+  const matches = JSON.parse(token.dataset.matches);
+  const largest = Math.max(1, ...matches.map(Math.abs));
+  const starts = matches.flatMap((match, back) => {
+    if (match === null) return [];
+    const start = tokens.children[token.dataset.i - back];
+    const item = document.createElement("li");
+    const word = document.createElement("span");
+    word.textContent = start.textContent;
+    word.style.setProperty("--share", match / largest);
+    const number = document.createElement("b");
+    number.textContent = match.toFixed(2);
+    item.append(word, " ", number);
+    return [item];
+  });
+  list.replaceChildren(...starts.reverse());
+  list.hidden = false;
+}
+
+for (const tokens of document.querySelectorAll(".tokens")) {
+  const list = tokens.nextElementSibling;
+  const all = [...tokens.querySelectorAll(".token")];
+  const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+  const stops = { Home: 0, End: all.length - 1 };
+  if (all.length) all[0].tabIndex = 0;
+  tokens.addEventListener("click", ({ target }) => {
+    const token = target.closest(".token");
+    if (token) choose(tokens, list, token);
+  });
+  tokens.addEventListener("keydown", (event) => {
+    const at = all.indexOf(event.target);
+    const next = all[stops[event.key] ?? at + (steps[event.key] ?? 0)];
+    if (event.key === "Enter" || event.key === " ") choose(tokens, list, event.target);
+    else if (event.key in steps || event.key in stops) next?.focus();
+    else return;
+    event.preventDefault();
+  });
+  tokens.addEventListener("focusin", ({ target }) => {
+    all.forEach((token) => (token.tabIndex = token === target ? 0 : -1));
+  });
+}
+
+// In a frame of another page, be as high as the content.
+
+const fit = () => (frameElement.style.height = `${document.body.offsetHeight}px`);
+if (window.frameElement) new ResizeObserver(fit).observe(document.body);
