@@ -4,8 +4,8 @@ and multi-head self-attention.
 
     python benchmarks/variants.py configs/sweep.yaml smollm2 metrics/variants
 
-Axis letters: N units of all texts, one after the other; d width of a state; h heads; r
-rank; L longest span in units.
+Axis letters: N units of all texts, one after the other; B texts; T units of a text, padded;
+d width of a state; h heads; r rank; L longest span in units.
 """
 
 import json
@@ -17,6 +17,7 @@ import torch
 import typer
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import AutoConfig
 
@@ -70,14 +71,18 @@ class SelfAttention(nn.Module):
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Score every span of every text, as MentionHead does. (N, d) to (N, L)"""
         position, _ = text_positions(lengths)
-        text = torch.arange(len(lengths)).repeat_interleave(lengths)
-        place = torch.arange(len(states))
-        near = (place[:, None] - place).abs() < self.max_length
-        inner = self.inner(self.norm(states)).unflatten(-1, (3, self.heads, -1))
-        query, key, value = inner.permute(1, 2, 0, 3)  # (2h, N, r) each
-        mask = near & (text[:, None] == text)
+        texts = pad_sequence(states.split(lengths.tolist()), batch_first=True)  # (B, T, d)
+        place = torch.arange(texts.shape[1])
+        near = (place[:, None] - place).abs() < self.max_length  # (T, T)
+        real = place < lengths[:, None]  # (B, T)
+        inner = self.inner(self.norm(texts)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = inner.permute(2, 0, 3, 1, 4)  # (B, 2h, T, r) each
+        mask = near & real[:, None, None]  # (B, 1, T, T)
+        # A unit of padding sees itself, as a row of nothing has no softmax.
+        mask = mask | torch.eye(len(place), dtype=torch.bool)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        query, key = self.outer(attended.transpose(0, 1).flatten(1)).chunk(2, dim=-1)
+        attended = attended.transpose(1, 2).flatten(2)[real]  # (N, 2hr)
+        query, key = self.outer(attended).chunk(2, dim=-1)
         logits = band_product(query, key, self.max_length)
         return logits.masked_fill(
             torch.arange(self.max_length) > position[:, None], -torch.inf

@@ -1,0 +1,1 @@
+"""People who judge the same spans as a language model (appendix C)."""
