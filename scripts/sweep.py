@@ -7,6 +7,7 @@ import typer
 from tqdm import tqdm
 
 from spacy_tommer.aside import write_aside
+from spacy_tommer.evaluation.plots import new_figure
 from spacy_tommer.evaluation.sweep_reports import write_sweep
 from spacy_tommer.evaluation.sweeps import read_plan, run_one
 
@@ -22,6 +23,7 @@ def sweep(
     where it was. The table and the figures are written anew after each run.
     """
     planned = read_plan(plan)
+    new_figure((1, 1))  # no work before it is known that its figures can be drawn
     folder = output / "rows"
     folder.mkdir(parents=True, exist_ok=True)
     for run in (progress := tqdm(planned.runs(), unit=" runs")):

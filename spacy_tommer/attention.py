@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
-from transformers.modeling_utils import AttentionInterface, PreTrainedModel
+from transformers import PreTrainedModel
 
 Attention = Literal["queries_keys", "scores"]
 Heads = tuple[int, int, int]
@@ -25,17 +23,6 @@ PROJECTIONS = [("query", "key"), ("q", "k")]
 # here, and what it hands queries and keys to, by module.
 NAME = "spacy_tommer"
 LISTENERS: dict[nn.Module, Callable[[Tensor, Tensor], None]] = {}
-
-
-def attend(module: nn.Module, query: Tensor, key: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """Attend as torch does, and hand on queries and keys, which are rotated by now."""
-    if module in LISTENERS:
-        LISTENERS[module](query, key)
-    return sdpa_attention_forward(module, query, key, *args, **kwargs)
-
-
-AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def count_heads(config: Any) -> Heads:
@@ -79,7 +66,7 @@ def queries_and_keys(
                 hook = projection.register_forward_hook(partial(keep_one, layer, place))
                 stack.callback(hook.remove)
             if not pair:
-                check_table(network)
+                enter_table(network)
                 network.config._attn_implementation = NAME
                 for module in block.modules():
                     LISTENERS[module] = partial(keep, layer)
@@ -102,10 +89,12 @@ def find_projections(block: nn.Module) -> list[nn.Module]:
     return []
 
 
-def check_table(network: PreTrainedModel) -> None:
-    """Refuse a model that looks up no function of the table.
+def enter_table(network: PreTrainedModel) -> None:
+    """Add a function to the table of transformers that attends as torch does, and hands on
+    queries and keys, which are rotated by then.
 
-    network (PreTrainedModel): A model of transformers.
+    network (PreTrainedModel): A model of transformers. ValueError is raised for one that
+        looks up no function there.
     """
     if not network._supports_attention_backend:
         raise ValueError(
@@ -113,6 +102,22 @@ def check_table(network: PreTrainedModel) -> None:
             "types of Llama, GPT-NeoX, GPT-2, Mistral, Phi, BERT, RoBERTa and MPNet; leave "
             "out `attention` in [components.transformer.model] for others."
         )
+    try:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+        from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+        from transformers.modeling_utils import AttentionInterface
+    except ImportError as error:
+        raise ImportError(
+            'To read attention, run: pip install "transformers>=4.53"'
+        ) from error
+
+    def attend(module: nn.Module, query: Tensor, key: Tensor, *args: Any, **kw: Any) -> Any:
+        if module in LISTENERS:
+            LISTENERS[module](query, key)
+        return sdpa_attention_forward(module, query, key, *args, **kw)
+
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def band_scores(
