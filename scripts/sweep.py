@@ -9,7 +9,7 @@ from tqdm import tqdm
 from spacy_tommer.aside import write_aside
 from spacy_tommer.evaluation.plots import new_figure
 from spacy_tommer.evaluation.sweep_reports import write_sweep
-from spacy_tommer.evaluation.sweeps import read_plan, run_one
+from spacy_tommer.evaluation.sweeps import read_plan, read_row, run_one
 
 
 def sweep(
@@ -27,11 +27,11 @@ def sweep(
     folder = output / "rows"
     folder.mkdir(parents=True, exist_ok=True)
     for run in (progress := tqdm(planned.runs(), unit=" runs")):
-        path = folder / f"{run.key}.json"
-        if path.is_file():
+        if read_row(folder, planned, run) is not None:
             continue
         progress.set_description(run.key)
         shown = json.dumps(run_one(planned, run, cache, gpu_id))
+        path = folder / f"{run.key}.json"
         write_aside(path, lambda aside, shown=shown: aside.write_text(shown, "utf-8"))
         write_sweep(output, planned)
     write_sweep(output, planned)

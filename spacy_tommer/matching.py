@@ -52,7 +52,9 @@ class LTQK(nn.Module):
     heads of the cosine of both, each projected (appendix D). Where several heads share a
     key, each has a projection of its own for it.
 
-    The reference projects all heads at once and has one cosine.
+    The reference projects all heads at once and has one cosine. Queries and keys know their
+    position in a window of the backbone, so that a span whose start was read in one window
+    and whose end in the next is matched less well.
 
     width (int): Width of a state, d.
     rank (int): Rank of the projections of a head, r.

@@ -17,7 +17,7 @@ import sweep as script
 from spacy_tommer.corpora.cached import CachedCorpus
 from spacy_tommer.evaluation.protocol import score_docs, score_examples
 from spacy_tommer.evaluation.sweep_reports import corpus_size, draw
-from spacy_tommer.evaluation.sweeps import Run, read_plan, train_head
+from spacy_tommer.evaluation.sweeps import Run, read_plan, read_row, train_head
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -108,6 +108,13 @@ def test_sweep_from_plan_to_figures(plan, passes, tmp_path):
     assert again == before[rows[1].name]
     # spaCy's initialization runs the backbone on one word.
     assert all(count < 5 for count in passes[computed:])
+
+    # Another plan takes none of these rows for its own.
+    content = srsly.read_yaml(plan)
+    srsly.write_yaml(plan, {**content, "steps": 3})
+    other = read_plan(plan)
+    assert all(read_row(Path("out/rows"), other, run) is None for run in other.runs())
+    srsly.write_yaml(plan, content)
 
     with Path("out/sweep.csv").open(encoding="utf-8", newline="") as stream:
         table = list(csv.DictReader(stream))

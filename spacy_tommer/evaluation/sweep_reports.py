@@ -1,7 +1,6 @@
 """Write what a sweep found: one table, and the paper's figures."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 from ..aside import write_aside
 from .plots import PAPER, draw_f1_lines, new_figure, percent
 from .run import RECALLS
-from .sweeps import Plan, Run
+from .sweeps import Plan, Run, read_row
 from .tables import table
 
 if TYPE_CHECKING:
@@ -57,10 +56,8 @@ def write_sweep(folder: Path, plan: Plan) -> None:
     plan (Plan): The sweep. ImportError is raised, behind the tables, where matplotlib is
         not installed.
     """
-    paths = {run: folder / "rows" / f"{run.key}.json" for run in plan.runs()}
-    rows = {
-        run: json.loads(p.read_text("utf-8")) for run, p in paths.items() if p.is_file()
-    }
+    found = {run: read_row(folder / "rows", plan, run) for run in plan.runs()}
+    rows = {run: row for run, row in found.items() if row is not None}
     flat = [flat_row(row) for row in rows.values()]
 
     def write_csv(path: Path) -> None:

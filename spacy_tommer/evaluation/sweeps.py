@@ -1,5 +1,7 @@
 """Sweeps: train and score heads that differ in one setting, from cached states."""
 
+import hashlib
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -122,6 +124,23 @@ class Plan:
                 runs += self.runs_of(backbone, setting)
         return list(dict.fromkeys(runs))
 
+    def digest(self, run: Run) -> str:
+        """Hash what a run depends on besides its own settings, so that its row is not taken
+        for that of another plan.
+
+        run (Run): The run.
+        RETURNS (str): A hash in hexadecimal.
+        """
+        shared = [
+            self.config.read_text("utf-8"),
+            *map(str, (self.train, self.dev, self.benchmarks)),
+            self.sentences,
+            self.steps,
+            self.thresholds,
+            self.backbones[run.backbone]["name"],
+        ]
+        return hashlib.sha256(json.dumps(shared).encode("utf-8")).hexdigest()[:16]
+
 
 def read_plan(path: Path) -> Plan:
     """Read the YAML file of a sweep.
@@ -138,7 +157,8 @@ def read_plan(path: Path) -> Plan:
             f"The sweep {path} does not fit: {error}. See configs/sweep.yaml."
         ) from error
     paths = {name: Path(content[name]) for name in ("config", "train", "dev", "benchmarks")}
-    return replace(plan, **paths)
+    thresholds = sorted({0.5, *plan.thresholds})  # the paper's own is always measured
+    return replace(plan, thresholds=thresholds, **paths)
 
 
 def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
@@ -260,9 +280,27 @@ def run_one(plan: Plan, run: Run, cache: Path, gpu_id: int = -1) -> dict[str, An
     run (Run): The run.
     cache (Path): The folder of the cache.
     gpu_id (int): The GPU, or -1.
-    RETURNS (dict[str, Any]): What `score_run` gives, and the "seconds" that it took.
+    RETURNS (dict[str, Any]): What `score_run` gives, the digest of the "plan", and the
+        "seconds" that it took.
     """
     start = time.perf_counter()
     nlp = train_head(plan, run, cache, gpu_id=gpu_id)
     row = score_run(plan, run, cache, nlp)
-    return {**row, "seconds": round(time.perf_counter() - start, 1)}
+    seconds = round(time.perf_counter() - start, 1)
+    return {"plan": plan.digest(run), **row, "seconds": seconds}
+
+
+def read_row(folder: Path, plan: Plan, run: Run) -> Optional[dict[str, Any]]:
+    """Read the row of a run.
+
+    folder (Path): The folder of the rows.
+    plan (Plan): The sweep.
+    run (Run): The run.
+    RETURNS (Optional[dict[str, Any]]): What `run_one` gave; None where there is no row, or
+        one of another plan.
+    """
+    path = folder / f"{run.key}.json"
+    if not path.is_file():
+        return None
+    row = json.loads(path.read_text("utf-8"))
+    return row if row["plan"] == plan.digest(run) else None
