@@ -101,6 +101,8 @@ class LCAttn(nn.Module):
     weighted sum over layers and heads (appendix D). It is never above 0, so that its pool
     of maxima, which is clamped at 0, is empty.
 
+    The reference takes the log-sigmoid of each score, or none, and sums up then.
+
     width (int): Width of a state, d.
     max_length (int): Longest span, in units.
     layers (int): Layers whose scores are read, Y.

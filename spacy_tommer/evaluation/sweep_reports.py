@@ -82,6 +82,8 @@ def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
         cells[name] = row[name]
     for recall, precision in row["precision_at_recall"].items():
         cells[f"p_at_r_{recall}"] = precision
+    cells["dev_f_greedy"] = row["dev"]["greedy"]["f"]
+    cells["dev_average_precision"] = row["dev"]["average_precision"]
     measures = {"greedy": row["greedy"], **row["thresholds"]}
     for name, measure in measures.items():
         cells.update({f"{key}_{name}": measure[key] for key in "rpf"})
@@ -93,6 +95,7 @@ def summary(rows: Rows) -> list[str]:
     header = ["backbone", "block", "rank", "texts", "matching", "seed", "parameters"]
     header += ["R at 0.5", "P", "F1", "greedy F1", "average precision"]
     header += [f"P at R {100 * recall:g}" for recall in RECALLS]
+    header += ["validation: greedy F1"]
     lines = []
     for run, row in rows.items():
         half = row["thresholds"]["0.5"]
@@ -100,7 +103,7 @@ def summary(rows: Rows) -> list[str]:
         cells += [run.matching, run.seed, f"{row['parameters']:,}"]
         cells += [*(half[key] for key in "rpf"), row["greedy"]["f"]]
         cells += [row["average_precision"], *row["precision_at_recall"].values()]
-        lines.append(cells)
+        lines.append([*cells, row["dev"]["greedy"]["f"]])
     return table(header, lines)
 
 

@@ -233,12 +233,13 @@ def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any
         head, and of the "blocks" of the backbone that it takes; plain means over the
         benchmarks at each of the "thresholds", and for "greedy" decoding at the
         "flat_threshold" that is best on the validation texts; "average_precision",
-        "precision_at_recall" and "curve"; and the measures of each of the "sets".
+        "precision_at_recall" and "curve"; the measures of each of the "sets", and those on
+        the validation texts, "dev", by which a setting may be chosen.
     """
     tommer: Tommer = nlp.get_pipe("tommer")
     examples = CachedCorpus(plan.dev, cache)(nlp)
-    _, dev = score_examples(tommer, examples, CANDIDATES)
-    tommer.flat_threshold = f1_threshold({"dev": dev})
+    both_dev = score_examples(tommer, examples, CANDIDATES)
+    tommer.flat_threshold = f1_threshold({"dev": both_dev[1]})
     states = StateCache(cache, nlp.get_pipe("transformer"), tommer.model.attrs["unit"])
     sets = find_sets(plan.benchmarks)
     scored = {}
@@ -263,6 +264,10 @@ def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any
         "flat_threshold": tommer.flat_threshold,
         "greedy": mean(list(flat.values())),
         **threshold_free(nested),
+        "dev": {
+            "greedy": both_dev[1].at(tommer.flat_threshold),
+            "average_precision": both_dev[0].average_precision(),
+        },
         "sets": {
             name: {
                 "average_precision": both[0].average_precision(),
