@@ -22,7 +22,8 @@ from tqdm import tqdm
 from transformers import AutoConfig
 
 from spacy_tommer.aside import write_aside
-from spacy_tommer.evaluation.sweeps import Plan, Run, read_plan, score_run, train_head
+from spacy_tommer.evaluation.plans import Plan, Run, read_plan
+from spacy_tommer.evaluation.sweeps import score_run, train_head
 from spacy_tommer.evaluation.tables import table
 from spacy_tommer.head import MentionHead, text_positions
 from spacy_tommer.matching import ToM, band_product
@@ -119,30 +120,32 @@ def compare(
     cache: Path = Path("cache/sweep"),
     seed: int = 0,
 ) -> None:
-    """Train and score each variant on BACKBONE of PLAN; write OUTPUT/SEED/NAME.json, which
-    is kept, and OUTPUT/variants.md."""
+    """Train and score each variant on BACKBONE of PLAN; write a row for each to
+    OUTPUT/BACKBONE/SEED, where it is kept, and OUTPUT/BACKBONE-SEED.md."""
     planned = read_plan(plan)
-    torch.manual_seed(seed)
-    folder = output / str(seed)
+    folder = output / backbone / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     listed = variants(backbone, planned.backbones[backbone]["layer"], seed)
+    rows = {}
     for name, (_, run) in (progress := tqdm(listed.items(), unit=" variants")):
         progress.set_description(name)
         path = folder / f"{name}.json"
-        if not path.is_file():
+        row = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        if row.get("plan") != planned.digest(run):
             row = train_and_score(planned, name, run, cache)
             shown = json.dumps(row)
             write_aside(path, lambda aside, shown=shown: aside.write_text(shown, "utf-8"))
-    lines = [f"# Matching scores on {backbone}", ""]
-    for rows in sorted(path for path in output.iterdir() if path.is_dir()):
-        lines += [f"Seed {rows.name}", "", *compared(rows, listed), ""]
-    report = "\n".join(lines)
-    write_aside(output / "variants.md", lambda path: path.write_text(report, "utf-8"))
+        rows[name] = row
+    lines = [f"# Matching scores on {backbone}, seed {seed}", "", *compared(rows, listed)]
+    report = "\n".join(lines) + "\n"
+    path = output / f"{backbone}-{seed}.md"
+    write_aside(path, lambda aside: aside.write_text(report, "utf-8"))
     print(report)
 
 
 def train_and_score(plan: Plan, name: str, run: Run, cache: Path) -> dict[str, Any]:
     """Train and score one variant. MHSA learns at half the rate, as in the reference."""
+    torch.manual_seed(run.seed)
     width = AutoConfig.from_pretrained(
         find_folder(plan.backbones[run.backbone]["name"], run.layer + 1)
     ).hidden_size
@@ -150,16 +153,18 @@ def train_and_score(plan: Plan, name: str, run: Run, cache: Path) -> dict[str, A
         {"training.optimizer.learn_rate.initial_rate": 0.005} if name == "MHSA" else {}
     )
     nlp = train_head(plan, run, cache, make_head(name, width, run.rank), changes)
-    return score_run(plan, run, cache, nlp)
+    return {"plan": plan.digest(run), **score_run(plan, run, cache, nlp)}
 
 
-def compared(folder: Path, listed: dict[str, tuple[str, Run]]) -> list[str]:
-    """Write a table of the rows of a folder, beside what the paper says."""
+def compared(
+    rows: dict[str, dict[str, Any]], listed: dict[str, tuple[str, Run]]
+) -> list[str]:
+    """Write a table of the rows, beside what the paper says."""
     header = ["variant", "block", "parameters", "R at 0.5", "P", "F1", "greedy F1"]
     header += ["average precision", "P at R 94", "paper"]
     lines = []
     for name, (kind, run) in listed.items():
-        row = json.loads((folder / f"{name}.json").read_text("utf-8"))
+        row = rows[name]
         half = row["thresholds"]["0.5"]
         block = f"0 to {run.layer}" if kind == "LCAttn" else run.layer
         cells = [name, block, f"{row['parameters']:,}", *(half[key] for key in "rpf")]

@@ -2,18 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from tqdm import tqdm
 
 from spacy_tommer.aside import write_aside
+from spacy_tommer.evaluation.plans import read_plan
 from spacy_tommer.evaluation.plots import new_figure
 from spacy_tommer.evaluation.sweep_reports import write_sweep
-from spacy_tommer.evaluation.sweeps import read_plan, read_row, run_one
+from spacy_tommer.evaluation.sweeps import read_row, run_one
 
 
 def sweep(
-    plan: Path = Path("configs/sweep.yaml"),
+    plan: Annotated[Path, typer.Argument(help="YAML file.")] = Path("configs/sweep.yaml"),
     output: Path = Path("metrics/sweep"),
     cache: Path = Path("cache/sweep"),
     gpu_id: int = -1,

@@ -4,7 +4,7 @@ Axis letters: B rows of a batch; T wordpieces of a row, padded; H heads of queri
 of keys; s width of a head; M kept wordpieces; L longest span in tokens.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Literal
@@ -16,8 +16,13 @@ from transformers import PreTrainedModel
 Attention = Literal["queries_keys", "scores"]
 Heads = tuple[int, int, int]
 
-# Linear layers that give queries and keys: of BERT and RoBERTa, and of MPNet.
-PROJECTIONS = [("query", "key"), ("q", "k")]
+# Models whose attention takes queries and keys as these linear layers give them.
+PROJECTIONS = {
+    **dict.fromkeys(
+        ("bert", "roberta", "xlm-roberta", "camembert", "electra"), ("query", "key")
+    ),
+    "mpnet": ("q", "k"),
+}
 
 # Name of the attention function of Llama, GPT-NeoX, GPT-2, Mistral and Phi while they run
 # here, and what it hands queries and keys to, by module.
@@ -30,9 +35,11 @@ def count_heads(config: Any) -> Heads:
 
     config (PretrainedConfig): Its config.
     RETURNS (tuple[int, int, int]): Heads of the queries, heads of the keys, and width of a
-        head.
+        head; ones for a model without attention.
     """
-    heads = config.num_attention_heads
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads:
+        return 1, 1, 1
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     return heads, key_heads, width
@@ -41,52 +48,42 @@ def count_heads(config: Any) -> Heads:
 @contextmanager
 def queries_and_keys(
     network: PreTrainedModel, blocks: dict[int, nn.Module]
-) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
+) -> Iterator[dict[int, dict[str, Tensor]]]:
     """Catch the queries and keys of blocks in each pass, where the model rotates them
     behind the rotation.
 
     network (PreTrainedModel): A model of transformers.
     blocks (dict[int, nn.Module]): The blocks by their number.
-    YIELDS (dict[int, tuple[Tensor, Tensor]]): Those of the last pass, by block. (B, T, Hs)
-        and (B, T, Ks)
+    YIELDS (dict[int, dict[str, Tensor]]): By block, "query" (B, T, Hs) and "key" (B, T, Ks)
+        of the last pass.
     """
-    caught: dict[int, list[Tensor]] = {layer: [] for layer in blocks}
+    caught: dict[int, dict[str, Tensor]] = {layer: {} for layer in blocks}
 
-    def keep(layer: int, query: Tensor, key: Tensor) -> None:
-        caught[layer][:] = [x.transpose(1, 2).flatten(2) for x in (query, key)]
+    def keep(layer: int, name: str, *hooked: Any) -> None:
+        caught[layer][name] = hooked[-1]
 
-    def keep_one(layer: int, place: int, *hooked: Any) -> None:
-        caught[layer][place : place + 1] = [hooked[-1]]
+    def keep_both(layer: int, *both: Tensor) -> None:
+        for name, x in zip(("query", "key"), both):
+            keep(layer, name, x.transpose(1, 2).flatten(2))
 
-    implementation = network.config._attn_implementation
+    names = PROJECTIONS.get(network.config.model_type)
     with ExitStack() as stack:
+        if names is None and blocks:
+            enter_table(network)
+            before = network.config._attn_implementation
+            stack.callback(setattr, network.config, "_attn_implementation", before)
+            network.config._attn_implementation = NAME
         for layer, block in blocks.items():
-            pair = find_projections(block)
-            for place, projection in enumerate(pair):
-                hook = projection.register_forward_hook(partial(keep_one, layer, place))
-                stack.callback(hook.remove)
-            if not pair:
-                enter_table(network)
-                network.config._attn_implementation = NAME
-                for module in block.modules():
-                    LISTENERS[module] = partial(keep, layer)
+            for path, module in block.named_modules():
+                own = path.rpartition(".")[-1]
+                if names is None:
+                    LISTENERS[module] = partial(keep_both, layer)
                     stack.callback(LISTENERS.pop, module)
-        stack.callback(setattr, network.config, "_attn_implementation", implementation)
+                elif own in names:
+                    name = ("query", "key")[names.index(own)]
+                    hook = module.register_forward_hook(partial(keep, layer, name))
+                    stack.callback(hook.remove)
         yield caught
-
-
-def find_projections(block: nn.Module) -> list[nn.Module]:
-    """Find the layers that give queries and keys, where nothing is done to them behind.
-
-    block (nn.Module): A block of a model.
-    RETURNS (list[nn.Module]): The two layers; none where attention is a function of the
-        table of transformers.
-    """
-    modules = {name.rpartition(".")[-1]: module for name, module in block.named_modules()}
-    for names in PROJECTIONS:
-        if all(isinstance(modules.get(name), nn.Linear) for name in names):
-            return [modules[name] for name in names]
-    return []
 
 
 def enter_table(network: PreTrainedModel) -> None:
@@ -143,9 +140,9 @@ def band_scores(
     return torch.cat(scores, dim=-1)
 
 
-def read_attention(
+def attention_rows(
     kind: Attention,
-    caught: Sequence[Tensor],
+    caught: dict[str, Tensor],
     cells: Tensor,
     before: Tensor,
     heads: Heads,
@@ -153,14 +150,14 @@ def read_attention(
     """Read what a matching score takes from the attention of a block.
 
     kind (str): "queries_keys" or "scores".
-    caught (Sequence[Tensor]): Queries and keys of a batch. (B, T, Hs) and (B, T, Ks)
+    caught (dict[str, Tensor]): Queries and keys of a batch. (B, T, Hs) and (B, T, Ks)
     cells (Tensor): Where the kept wordpieces stand, rows one after the other. (M,)
     before (Tensor): Where the units up to each stand, or -1. (M, L)
     heads (tuple[int, int, int]): H, K and s.
     RETURNS (Tensor): A vector for each kept wordpiece: its queries and keys, (M, Hs+Ks), or
         scores, (M, L*H).
     """
-    query, key = (x.flatten(0, 1) for x in caught)
+    query, key = (caught[name].flatten(0, 1) for name in ("query", "key"))
     if kind == "queries_keys":
         return torch.cat([query[cells], key[cells]], dim=-1)
     return band_scores(query, key, cells, before, heads)

@@ -84,11 +84,11 @@ def Backbone(
             f"`stride` ({stride}) of spacy_tommer.Backbone.v1 must lie between 1 and "
             f"`window` ({window}), or tokens would be left out."
         )
-    if attention is not None and window - stride < max_length - 1:
+    if attention == "scores" and window - stride < max_length - 1:
         raise ValueError(
             f"Windows of {window} tokens that begin {stride} tokens apart cut spans of "
-            f"{max_length}, and attention stays inside a window. Take a `stride` of "
-            f"{window - max_length + 1} at most, or longer windows."
+            f"{max_length}, and attention stays inside a window. Let `window` minus "
+            f"`stride` be {max_length - 1} or more."
         )
     model = BackboneModel(
         "backbone",
@@ -158,12 +158,13 @@ def made_by(model: Model) -> dict[str, Any]:
         BackboneData.
     """
     cut = cut_model(model)
+    attention = model.attrs["attention"]
     return {
         "layers": model.shims[0].layers,
         "sha256": cut.sha256,
         "windows": (model.attrs["window"], model.attrs["stride"]),
-        "attention": model.attrs["attention"],
-        "max_length": model.attrs["max_length"],
+        "attention": attention,
+        "max_length": model.attrs["max_length"] if attention == "scores" else 0,
         "heads": cut.heads,
     }
 

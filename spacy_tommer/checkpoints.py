@@ -48,14 +48,14 @@ def head_from_bytes(data: bytes, origin: str) -> tuple[MentionHead, dict[str, st
     RETURNS (tuple[MentionHead, dict[str, str]]): The head and the file's metadata.
     """
     weights, metadata = from_bytes(data, origin)
-    if "value.weight" not in weights or "max_length" not in metadata:
-        raise ValueError(f"{origin} holds no head of spacy_tommer.")
+    if "value.weight" not in weights or not {"max_length", "matching"} <= set(metadata):
+        raise ValueError(f"{origin} holds no head of this version of spacy_tommer.")
     width = weights["value.weight"].shape[1]
     rank = weights["matching.query"].shape[-1] if "matching.query" in weights else 1
     length = int(metadata["max_length"])
     hidden = len(weights.get("edges.inner.bias", ()))
     kind, layers, heads = json.loads(metadata["matching"])
-    matching = make_matching(kind, width, rank, length, layers, tuple(heads))
+    matching = make_matching(kind, width, rank, length, tuple(layers), tuple(heads))
     head = MentionHead(width, rank, length, hidden, matching)
     head.load_state_dict(weights)
     return head, metadata

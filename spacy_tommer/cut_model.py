@@ -21,7 +21,7 @@ from transformers.modeling_utils import no_init_weights
 from transformers.utils import logging
 
 from . import tensors
-from .attention import Attention, count_heads, queries_and_keys, read_attention
+from .attention import Attention, attention_rows, count_heads, queries_and_keys
 from .sources import weights_hash
 from .windows import Pieces, limit_pieces
 
@@ -143,7 +143,7 @@ class CutModel:
             "scores".
         max_length (int): Tokens, from each backwards, to which scores are wanted, L.
         RETURNS (tuple[list[Tensor], list[Tensor]]): The states after each of the blocks,
-            (K, d), and what was wanted of their attention, as `read_attention` gives it.
+            (K, d), and what was wanted of their attention, as `attention_rows` gives it.
         """
         device = get_torch_default_device()
         shape = len(pieces.row), self.config.hidden_size
@@ -171,7 +171,7 @@ class CutModel:
                 )
                 before = (cells[:, None] - steps).masked_fill(steps < 0, -1)
                 for layer, both in caught.items():
-                    rows = read_attention(attention, both, cells, before, self.heads)
+                    rows = attention_rows(attention, both, cells, before, self.heads)
                     if layer not in read:
                         read[layer] = rows.new_empty(len(pieces.row), rows.shape[1])
                     read[layer][kept] = rows

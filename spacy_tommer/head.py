@@ -27,7 +27,8 @@ class MentionHead(nn.Module):
     hidden (int): Hidden units of the values that are added at the edges of a span; 0 for
         the head of the paper, without them.
     matching (Optional[nn.Module]): What gives the match of end and start, as
-        `make_matching` builds it; by default ToM, the cosine of projected states.
+        `make_matching` builds it, with a rank and a max_length of its own; by default ToM,
+        the cosine of projected states.
     """
 
     def __init__(
@@ -45,9 +46,9 @@ class MentionHead(nn.Module):
                 f"MentionHead must be 1 or more, and hidden ({hidden}) 0 or more."
             )
         self.width = width
-        self.max_length = max_length
         self.hidden = hidden
         self.matching = matching or ToM(width, rank, max_length)
+        self.max_length = max_length = self.matching.max_length
         self.value = nn.Linear(width, 1)
         self.edges = EdgeValues(width, hidden, max_length) if hidden else None
         # match, min pool, max pool, value at the end, value behind the end

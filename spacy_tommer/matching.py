@@ -27,7 +27,7 @@ class ToM(nn.Module):
     kind = "tom"
     # Largest value that a match can take.
     bound = 1.0
-    layers, heads = 1, (1, 1, 1)
+    layers, heads = (), (1, 1, 1)
 
     def __init__(self, width: int, rank: int, max_length: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class LTQK(nn.Module):
     """
 
     kind = "ltqk"
-    layers = 1
+    layers = ()
 
     def __init__(
         self, width: int, rank: int, max_length: int, heads: tuple[int, int, int]
@@ -105,7 +105,7 @@ class LCAttn(nn.Module):
 
     width (int): Width of a state, d.
     max_length (int): Longest span, in units.
-    layers (int): Layers whose scores are read, Y.
+    layers (tuple[int]): The blocks whose scores are read, Y of them.
     heads (tuple[int, int, int]): Heads of the queries, H, and what LTQK knows besides.
     """
 
@@ -113,15 +113,19 @@ class LCAttn(nn.Module):
     bound = 1.0
 
     def __init__(
-        self, width: int, max_length: int, layers: int, heads: tuple[int, int, int]
+        self,
+        width: int,
+        max_length: int,
+        layers: tuple[int, ...],
+        heads: tuple[int, int, int],
     ) -> None:
         super().__init__()
-        self.reads = width + layers * max_length * heads[0]
+        self.reads = width + len(layers) * max_length * heads[0]
         self.layers = layers
         self.heads = heads
         self.max_length = max_length
         self.width = width
-        self.weights = nn.Linear(layers * heads[0], 1)
+        self.weights = nn.Linear(len(layers) * heads[0], 1)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Match each end with the starts before it.
@@ -130,9 +134,9 @@ class LCAttn(nn.Module):
             and to those before it, by layer, distance and head. (N, d+YLH)
         RETURNS (Tensor): m[e, l], the match of end e with start e - l. (N, L)
         """
-        shape = self.layers, self.max_length, self.heads[0]
+        shape = len(self.layers), self.max_length, self.heads[0]
         scores = vectors[:, self.width :].unflatten(-1, shape)  # (N, Y, L, H)
-        weights = self.weights.weight.view(self.layers, -1)  # (Y, H)
+        weights = self.weights.weight.view(len(self.layers), -1)  # (Y, H)
         total = torch.einsum("nylh,yh->nl", scores, weights)  # (N, L)
         return logsigmoid(total + self.weights.bias)
 
@@ -142,7 +146,7 @@ def make_matching(
     width: int,
     rank: int,
     max_length: int,
-    layers: int = 1,
+    layers: tuple[int, ...] = (),
     heads: tuple[int, int, int] = (1, 1, 1),
 ) -> nn.Module:
     """Build what a head matches by.
@@ -151,7 +155,7 @@ def make_matching(
     width (int): Width of a state.
     rank (int): Rank of the projections, which LCAttn has none of.
     max_length (int): Longest span, in units.
-    layers (int): Layers whose attention scores are read.
+    layers (tuple[int]): The blocks whose attention scores are read.
     heads (tuple[int, int, int]): Heads of the queries, heads of the keys, and their width,
         in the language model.
     RETURNS (nn.Module): It maps vectors of units to matches. (N, D) to (N, L)
@@ -160,7 +164,9 @@ def make_matching(
         return ToM(width, rank, max_length)
     if kind == "ltqk":
         return LTQK(width, rank, max_length, heads)
-    return LCAttn(width, max_length, layers, heads)
+    if kind == "lcattn":
+        return LCAttn(width, max_length, layers, heads)
+    raise ValueError(f'`matching` is "tom", "ltqk" or "lcattn", not {kind!r}.')
 
 
 def band_product(query: Tensor, key: Tensor, length: int) -> Tensor:

@@ -24,7 +24,7 @@ from .attention import Attention
 from .checkpoints import head_from_bytes, head_to_bytes
 from .head import MentionHead
 from .matching import Matching, make_matching
-from .states import Unit, read_attention, read_states
+from .states import BackboneData, Unit, read_attention, read_states
 
 # Units that the head scores at once, so that its memory does not grow with the batch.
 BATCH_UNITS = 16384
@@ -64,6 +64,8 @@ def Tommer(
     """
     if unit not in ("token", "piece"):
         raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
+    if matching not in READS:
+        raise ValueError(f"`matching` is one of {', '.join(READS)}, not {matching!r}.")
     if matching == "lcattn" and unit != "token":
         raise ValueError(
             'LCAttn reads the attention scores between tokens. Write `unit = "token"`.'
@@ -114,7 +116,7 @@ def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None
         rank, length = attrs["rank"], attrs["max_length"]
         data = doc._.trf_data
         layers, heads = getattr(data, "layers", (0,)), getattr(data, "heads", (1, 1, 1))
-        matching = make_matching(attrs["matching"], width, rank, length, len(layers), heads)
+        matching = make_matching(attrs["matching"], width, rank, length, layers, heads)
         set_head(model, MentionHead(width, rank, length, attrs["hidden"], matching))
 
 
@@ -194,16 +196,32 @@ def read(model: Model, doc: Doc) -> Ragged:
             "[components.transformer.model]:\n"
             f'    @architectures = "spacy_tommer.Backbone.v1"\n    attention = "{wanted}"'
         )
-    if wanted == "scores" and data.max_length != model.attrs["max_length"]:
-        raise ValueError(
-            f"The transformer gives scores to {data.max_length} tokens, and the head reads "
-            f"{model.attrs['max_length']}. Give both the same `max_length`."
-        )
+    if wanted == "scores":
+        check_scores(model, data)
     one = data.layers[-1] if layer is None else layer
     besides = read_attention(doc, data.layers if wanted == "scores" else [one], unit)
     xp = get_array_module(states.dataXd)
     both = xp.concatenate([states.dataXd, besides.dataXd], axis=1)
     return Ragged(both, states.lengths)
+
+
+def check_scores(model: Model, data: BackboneData) -> None:
+    """Refuse attention scores that the head of a model was not made for.
+
+    model (Model): A model of the architecture Tommer.v1.
+    data (BackboneData): What a Doc carries.
+    """
+    if data.max_length != model.attrs["max_length"]:
+        raise ValueError(
+            f"The transformer gives scores to {data.max_length} tokens, and the head reads "
+            f"{model.attrs['max_length']}. Give both the same `max_length`."
+        )
+    head = model.shims[0]._model
+    if head is not None and head.matching.layers != data.layers:
+        raise ValueError(
+            f"The head reads attention of `layers = {list(head.matching.layers)}`, and the "
+            f"transformer gives {list(data.layers)}."
+        )
 
 
 def forward(

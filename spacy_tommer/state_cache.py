@@ -153,10 +153,11 @@ class StateCache:
             filled = [array for array in part if len(array)]
             states = np.concatenate(filled or [np.zeros((0, self.width), "f")])
             if not np.abs(states).max(initial=0) < np.finfo("float16").max:
+                layer, _, kind = path.parent.name.partition("-")
                 raise ValueError(
-                    f"States of block {path.parent.name} of "
-                    f"{self.pipe.model.shims[0].name!r} are too large for half precision, "
-                    "in which they are cached. Take an earlier block."
+                    f"What block {layer} of {self.pipe.model.shims[0].name!r} gives "
+                    f"({kind or 'its states'}) is too large for half precision, in which "
+                    "it is cached. Take an earlier block."
                 )
             path.parent.mkdir(exist_ok=True)
             tensors = {

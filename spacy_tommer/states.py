@@ -44,7 +44,7 @@ class BackboneData(TransformerData):
     windows: tuple[int, int] = (0, 0)
     unit: Unit = "piece"
     attention: Optional[Attention] = None
-    max_length: int = 25
+    max_length: int = 0
     heads: Heads = (1, 1, 1)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "BackboneData":

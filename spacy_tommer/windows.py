@@ -32,7 +32,7 @@ class Pieces:
     align (list[Ragged]): For each Doc, the kept wordpieces of each token, counted from
         the Doc's first one.
     doc_bounds (Ints): Where the kept wordpieces of each Doc begin.
-    ends (Ints): Where in `ids` the wordpieces stand that stand for the tokens of a row.
+    units (Ints): Where in `ids` the wordpieces stand that stand for the tokens of a row.
     """
 
     ids: Ints
@@ -42,7 +42,7 @@ class Pieces:
     column: Ints
     align: list[Ragged]
     doc_bounds: Ints
-    ends: Ints
+    units: Ints
 
     def batches(self, max_pieces: int) -> Iterator[Ints]:
         """Sort the rows by length and cut them into batches.
@@ -84,16 +84,16 @@ class Pieces:
         """Tell how far the tokens up to one are away in its row.
 
         kept (Ints): Numbers of some kept wordpieces; only those matter that stand for a
-            token. (M,)
+            token. One that stands for several counts from the last of them. (M,)
         length (int): How many tokens, its own included, L.
         RETURNS (Ints): How many wordpieces each stands before it, its own token's first; -1
             where the row has no more tokens. (M, L)
         """
         row_start = self.row_bounds[self.row[kept]]
         position = (row_start + self.column[kept])[:, None]
-        token = np.searchsorted(self.ends, position, side="right") - 1 - np.arange(length)
-        end = self.ends[np.maximum(token, 0)]
-        return np.where((token >= 0) & (end >= row_start[:, None]), position - end, -1)
+        token = np.searchsorted(self.units, position, side="right") - 1 - np.arange(length)
+        unit = self.units[np.maximum(token, 0)]
+        return np.where((token >= 0) & (unit >= row_start[:, None]), position - unit, -1)
 
     def by_doc(self) -> Iterator[tuple[slice, WordpieceBatch, Ragged]]:
         """Split the kept wordpieces by Doc.
@@ -184,7 +184,7 @@ def tokenize_windows(
         (start < end)  # special tokens have no width
         & (start < token_ends[owner])  # spaces between tokens have no owner
     )
-    ends = unit_positions(owned, owner[owned], row[owned], start[owned], token_starts)
+    units = unit_positions(owned, owner[owned], row[owned], start[owned], token_starts)
     kept = owned[
         (owner >= np.array(first_new)[row_window][row])[owned]
         & (column >= repeated[row])[owned]
@@ -217,7 +217,7 @@ def tokenize_windows(
             for i, part in enumerate(map(slice, align_bounds[:-1], align_bounds[1:]))
         ],
         doc_bounds=doc_bounds,
-        ends=ends,
+        units=units,
     )
 
 

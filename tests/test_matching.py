@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import spacy
 import torch
-from conftest import TEXTS, add_backbone
+from conftest import TEXTS, add_backbone, make_model
 from numpy.testing import assert_allclose
 from spacy.training import Example
 from thinc.api import fix_random_seed
 from torch.nn.functional import normalize
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
+from spacy_tommer import attention as attention_module
+from spacy_tommer import cut_model as cut_model_module
 from spacy_tommer.attention import count_heads
 from spacy_tommer.backbone import cut_model
 from spacy_tommer.head import MentionHead
@@ -18,12 +20,13 @@ from spacy_tommer.matching import make_matching
 from spacy_tommer.model import get_head
 from spacy_tommer.state_cache import StateCache
 from spacy_tommer.states import read_attention, read_states
+from spacy_tommer.windows import tokenize_windows
 
 READABLE = ["llama", "gpt_neox", "gpt2", "mistral", "phi", "bert", "roberta", "mpnet"]
 LENGTH = 6
 
 
-def size(width, kind, rank=16, layers=1, heads=(1, 1, 1)):
+def size(width, kind, rank=16, layers=(), heads=(1, 1, 1)):
     matching = make_matching(kind, width, rank, 25, layers, heads)
     return sum(p.numel() for p in MentionHead(width, matching=matching).parameters())
 
@@ -31,20 +34,15 @@ def size(width, kind, rank=16, layers=1, heads=(1, 1, 1)):
 def test_parameters_on_the_shape_of_llama():
     """Llama-3.2-1B: width 2048, 32 heads of width 64, of which 4 share a key."""
     assert size(2048, "tom", rank=64) == 264_198
-    assert size(2048, "lcattn", layers=7, heads=(32, 8, 64)) == 2_279
+    assert size(2048, "lcattn", layers=range(7), heads=(32, 8, 64)) == 2_279
     assert size(2048, "ltqk", rank=16, heads=(32, 8, 64)) == 2 * 32 * 64 * 16 + 2_054
 
 
 def annotated(tiny, family, text, attention, layers=(0, 2), **settings):
     nlp = spacy.blank("en")
-    add_backbone(
-        nlp,
-        tiny(family),
-        layers,
-        attention=attention,
-        max_length=LENGTH,
-        **{"window": 24, "stride": 16, **settings},
-    )
+    defaults = {"max_length": LENGTH, "window": 128, "stride": 96}
+    settings = {**defaults, "attention": attention, **settings}
+    add_backbone(nlp, tiny(family), layers, **settings)
     return nlp, nlp(text)
 
 
@@ -135,6 +133,127 @@ def test_attention_does_not_depend_on_the_batch(family, tiny):
         assert_allclose(one.dataXd, other.dataXd, atol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+@pytest.mark.parametrize(
+    "text, window, stride",
+    [
+        (" ".join(TEXTS), 16, 8),
+        (" ".join(TEXTS), 12, 7),
+        (f"A  B   can't\n\n \n visit  the U.S. {TEXTS[1]}   ", 20, 10),
+        (f"{'Angela ' * 3}{'abcdefghijklmnopqrst ' * 10}won't  visit ", 24, 16),
+        ("  \n ", 24, 16),
+    ],
+)
+def test_steps_lead_back_to_the_units_of_a_row(family, text, window, stride, tiny):
+    """Also where rows are parts of windows, and tokens have no wordpiece of their own."""
+    nlp = spacy.blank("en")
+    add_backbone(nlp, tiny(family))
+    cut = cut_model(nlp.get_pipe("transformer").model)
+    doc = nlp.make_doc(text)
+    pieces = tokenize_windows(cut.tokenizer, [doc], window, stride, cut.overlap)
+    rows = []
+    for first in range(0, max(len(doc) - window + stride, 1), stride):
+        part = doc[first : first + window]
+        encoding = cut.tokenizer.encode(part.text)
+        for one in [encoding, *encoding.overflowing]:
+            places = [(a + part.start_char, b + part.start_char) for a, b in one.offsets]
+            rows.append((first, places))
+    steps = pieces.steps_back(np.arange(len(pieces.row)), LENGTH)
+    ends = np.cumsum(pieces.align[0].lengths)
+    seen = set()
+    for token in reversed(doc):
+        if token.is_space or not pieces.align[0].lengths[token.i]:
+            continue
+        piece = pieces.align[0].dataXd[ends[token.i] - 1]
+        first, places = rows[pieces.row[piece]]
+        if piece in seen:  # stands for a later token, too
+            continue
+        seen.add(piece)
+        column = pieces.column[piece]
+        units = [unit_of(doc[i], places) for i in range(token.i, first - 1, -1)]
+        expected = [column - unit for unit in units if unit is not None][:LENGTH]
+        expected += [-1] * (LENGTH - len(expected))
+        assert steps[piece].tolist() == expected
+
+
+def unit_of(token, places):
+    """The column of the last wordpiece of a token, or of the first that covers it."""
+    end = token.idx + len(token)
+    own = [i for i, (a, b) in enumerate(places) if a < b and token.idx < b <= end]
+    cover = [i for i, (a, b) in enumerate(places) if a <= token.idx < b]
+    return own[-1] if own else next(iter(cover), None)
+
+
+@torch.no_grad()
+def test_a_sliding_window_stays(tmp_path):
+    """Where the model's own attention has a mask that matters."""
+    folder = str(make_model(tmp_path / "mistral", "mistral", sliding_window=5))
+    texts = [*TEXTS, "a " * 40]
+    read = []
+    for attention in ("scores", None):
+        nlp = spacy.blank("en")
+        add_backbone(nlp, folder, (2,), attention=attention)
+        read.append([read_states(doc).dataXd for doc in nlp.pipe(texts)])
+    for one, other in zip(*read):
+        assert_allclose(one, other, atol=1e-4)
+
+
+def test_nothing_is_left_of_a_pass_that_fails(tiny, monkeypatch):
+    nlp, _ = annotated(tiny, "llama", TEXTS[0], "scores")
+    network = cut_model(nlp.get_pipe("transformer").model).network
+    monkeypatch.setattr(cut_model_module, "attention_rows", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        nlp(TEXTS[1])
+    assert not attention_module.LISTENERS
+    assert network.config._attn_implementation == "sdpa"
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("matching, unit", [("ltqk", "piece"), ("lcattn", "token")])
+def test_variants_in_a_stream(matching, unit, tiny):
+    attention = {"ltqk": "queries_keys", "lcattn": "scores"}[matching]
+    nlp = spacy.blank("en")
+    add_backbone(nlp, tiny("llama"), (1,), attention=attention)
+    settings = {"rank": 8, "matching": matching, "unit": unit}
+    nlp.add_pipe("tommer", config={"model": settings, "threshold": 0.3})
+    nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}})
+    fix_random_seed(0)
+    nlp.initialize(lambda: [gold(nlp)])
+    texts = ["", " \n ", *TEXTS, " "]
+    alone = [scores_of(nlp(text)) for text in texts]
+    assert any(alone) and not alone[0] and not alone[1]
+    sourced = spacy.blank("en")
+    for name in ("transformer", "tommer"):
+        sourced.add_pipe(name, source=nlp)
+    for docs in (nlp.pipe(texts), nlp.pipe(texts, n_process=2), sourced.pipe(texts)):
+        for doc, expected in zip(docs, alone):
+            assert scores_of(doc) == pytest.approx(expected, abs=1e-4)
+
+
+def scores_of(doc):
+    return doc.spans["mentions"].attrs["scores"]
+
+
+def test_a_head_wants_the_layers_that_it_learnt_on(tiny):
+    nlp, _ = annotated(tiny, "llama", TEXTS[0], "scores", max_length=25)
+    nlp.add_pipe("tommer", config={"model": {"matching": "lcattn"}})
+    nlp.initialize(lambda: [gold(nlp)])
+    other, _ = annotated(tiny, "llama", TEXTS[0], "scores", (1, 2), max_length=25)
+    other.add_pipe("tommer", source=nlp)
+    with pytest.raises(ValueError, match=r"`layers = \[0, 2\]`"):
+        other(TEXTS[0])
+
+
+def test_a_model_without_attention_has_states(tiny):
+    assert count_heads(AutoConfig.for_model("mamba")) == (1, 1, 1)
+    nlp, _ = annotated(tiny, "bert", TEXTS[0], None)
+    network = cut_model(nlp.get_pipe("transformer").model).network
+    network.config.model_type = "roformer"  # rotates behind its linear layers
+    nlp.get_pipe("transformer").model.attrs["attention"] = "scores"
+    with pytest.raises(ValueError, match="cannot be read"):
+        nlp(TEXTS[0])
+
+
 @torch.no_grad()
 def test_states_are_the_same_with_and_without_attention(tiny):
     for family in READABLE:
@@ -148,7 +267,7 @@ def test_states_are_the_same_with_and_without_attention(tiny):
 def test_ltqk_equals_its_equation():
     """Equation 4, span by span, with two heads sharing a key."""
     torch.manual_seed(0)
-    matching = make_matching("ltqk", 3, 5, LENGTH, 1, (4, 2, 8))
+    matching = make_matching("ltqk", 3, 5, LENGTH, (), (4, 2, 8))
     vectors = torch.randn(20, 3 + 4 * 8 + 2 * 8)
     band = matching(vectors)
     queries = vectors[:, 3:35].view(20, 4, 8)
@@ -167,7 +286,7 @@ def test_ltqk_equals_its_equation():
 def test_lcattn_equals_its_equation():
     """Equation 5: the log-sigmoid of a weighted sum over layers and heads."""
     torch.manual_seed(0)
-    matching = make_matching("lcattn", 3, 1, LENGTH, 2, (4, 2, 8))
+    matching = make_matching("lcattn", 3, 1, LENGTH, (0, 2), (4, 2, 8))
     vectors = torch.randn(20, 3 + 2 * LENGTH * 4)
     scores = vectors[:, 3:].view(20, 2, LENGTH, 4).numpy().astype("float64")
     weights = matching.weights.weight.view(2, 4).numpy()
@@ -228,8 +347,8 @@ def test_cached_attention_is_read_back(attention, tiny, tmp_path):
 
 
 def test_errors_name_the_setting(tiny):
-    with pytest.raises(ValueError, match="`stride` of 19 at most"):
-        annotated(tiny, "llama", TEXTS[0], "scores", stride=20)
+    with pytest.raises(ValueError, match="minus `stride` be 5 or more"):
+        annotated(tiny, "llama", TEXTS[0], "scores", window=24, stride=20)
     with pytest.raises(ValueError, match="cannot be read"):
         annotated(tiny, "modernbert", TEXTS[0], "scores")
     nlp = spacy.blank("en")

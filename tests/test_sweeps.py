@@ -10,14 +10,14 @@ import srsly
 import typer
 from conftest import TEXTS
 from spacy.tokens import DocBin
-from spacy.util import load_config
 from typer.testing import CliRunner
 
 import sweep as script
 from spacy_tommer.corpora.cached import CachedCorpus
+from spacy_tommer.evaluation.plans import Run, read_plan
 from spacy_tommer.evaluation.protocol import score_docs, score_examples
 from spacy_tommer.evaluation.sweep_reports import corpus_size, draw
-from spacy_tommer.evaluation.sweeps import Run, read_plan, read_row, train_head
+from spacy_tommer.evaluation.sweeps import read_row, train_head
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,7 +70,16 @@ def test_one_setting_is_varied_at_a_time(plan):
         "tiny-1-rank4",
         "tiny-1-rank8-texts2",
     ]
-    assert read_plan(ROOT / "configs/sweep.yaml").runs()[0] == Run("minilm", 2)
+
+
+def test_the_plan_of_the_project(plan):
+    content = srsly.read_yaml(ROOT / "configs/sweep.yaml")
+    places = {name: srsly.read_yaml(plan)[name] for name in ("config", "train", "dev")}
+    srsly.write_yaml("project.yaml", {**content, **places, "benchmarks": "sets"})
+    runs = read_plan(Path("project.yaml")).runs()
+    assert runs[0] == Run("minilm", 2)
+    assert {run.layer for run in runs if run.backbone == "smollm2"} == set(range(15))
+    assert [run.rank for run in runs[6:11]] == [4, 8, 16, 32, 128]
 
 
 def test_a_plan_that_does_not_fit(plan):
@@ -78,21 +87,31 @@ def test_a_plan_that_does_not_fit(plan):
     srsly.write_yaml(plan, {**content, "bases": 1})
     with pytest.raises(ValueError, match="bases"):
         read_plan(plan)
-    srsly.write_yaml(plan, {**content, "vary": {"colour": [1]}})
-    with pytest.raises(ValueError, match="colour"):
-        read_plan(plan)
+    for change, said in [
+        ({"vary": {"colour": [1]}}, "colour"),
+        ({"vary": {"rank": "all"}}, "`rank` in `vary` is no list"),
+        ({"vary": {"layer": [7]}}, "block 7"),
+        ({"base": {"matching": "tomm"}}, "ltqk, lcattn"),
+        ({"thresholds": 0.5}, "float"),
+        ({"train": "nowhere"}, "its `train`, nowhere"),
+    ]:
+        srsly.write_yaml(plan, {**content, **change})
+        with pytest.raises(ValueError, match=said):
+            read_plan(plan)
 
 
 def test_sweep_from_plan_to_figures(plan, passes, tmp_path):
     app = typer.Typer()
     app.command()(script.sweep)
-    arguments = ["--plan", str(plan), "--output", "out", "--cache", "cache"]
+    arguments = [str(plan), "--output", "out", "--cache", "cache"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     rows = sorted(Path("out/rows").iterdir())
     assert len(rows) == 5
-    # One pass over each part of the corpora gives all layers.
+    # One pass over each part of the corpora gives all layers, for all five runs.
     computed = len(passes)
+    large = [count for count in passes if count > 5]
+    assert len(large) == 2 + 1 + 2  # files of train and dev, and sets
     states = {path.parent.name for path in Path("cache").rglob("states/*/*/*.safetensors")}
     assert states == {"0", "1", "2"}
     # Interrupted and started again, it does what is missing only.
@@ -115,6 +134,14 @@ def test_sweep_from_plan_to_figures(plan, passes, tmp_path):
     other = read_plan(plan)
     assert all(read_row(Path("out/rows"), other, run) is None for run in other.runs())
     srsly.write_yaml(plan, content)
+    # Nor do other texts in the same place.
+    planned = read_plan(plan)
+    run = planned.base_run("tiny")
+    assert read_row(Path("out/rows"), planned, run) is not None
+    kept = Path("dev/0.spacy").read_bytes()
+    Path("dev/0.spacy").write_bytes(Path("train/0.spacy").read_bytes())
+    assert read_row(Path("out/rows"), planned, run) is None
+    Path("dev/0.spacy").write_bytes(kept)
 
     with Path("out/sweep.csv").open(encoding="utf-8", newline="") as stream:
         table = list(csv.DictReader(stream))
@@ -190,4 +217,3 @@ def test_variants_are_trained_from_cached_attention(plan, matching, tmp_path):
         if matching == "ltqk"
         else {"0", "1", "0-scores-25", "1-scores-25"}
     )
-    assert load_config(planned.config)["components"]["tommer"]["model"]["hidden"] == 0

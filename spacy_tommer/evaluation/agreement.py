@@ -139,7 +139,8 @@ def find_both(
 
     nlp (Language): The pipeline.
     texts (Sequence[str]): The texts.
-    threshold (Optional[float]): Threshold in place of the pipeline's own.
+    threshold (Optional[float]): Threshold in place of the pipeline's own; a pipeline that
+        writes no flat segmentation takes its other one for that.
     states (Optional[StateCache]): Where the states of the texts are kept.
     RETURNS (tuple[set, set]): Both sets of mentions, each the number of its text, its first
         character and the one behind its last.

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ from spacy.tokens import DocBin
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
 from ..aside import write_aside
+from .plans import Plan, Run
 from .plots import PAPER, draw_f1_lines, new_figure, percent
 from .run import RECALLS
-from .sweeps import Plan, Run, read_row
+from .sweeps import read_row
 from .tables import table
 
 if TYPE_CHECKING:
@@ -190,6 +192,7 @@ def draw_curves(plan: Plan, rows: Rows) -> "Figure":
     return figure
 
 
+@lru_cache
 def corpus_size(folder: Path) -> int:
     """Count the Docs of a corpus."""
     return sum(len(DocBin().from_disk(path)) for path in walk_corpus(folder, FILE_TYPE))

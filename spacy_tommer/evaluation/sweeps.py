@@ -1,13 +1,11 @@
 """Sweeps: train and score heads that differ in one setting, from cached states."""
 
-import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
-import srsly
 from spacy.language import Language
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
@@ -17,148 +15,17 @@ from torch import nn
 from ..component import Tommer
 from ..corpora.cached import CachedCorpus
 from ..cut_model import find_blocks
-from ..matching import Matching
 from ..model import READS, get_head
 from ..state_cache import StateCache
 from .calibration import CANDIDATES, f1_threshold
 from .means import mean
+from .plans import Plan, Run
 from .protocol import score_docs, score_examples
 from .run import threshold_free
 from .sets import find_sets, read_docs
 
 # Validation texts that spaCy scores on the way; all of them choose the threshold.
 PROGRESS_TEXTS = 50
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one head of a sweep is trained with.
-
-    backbone (str): Its name in the plan.
-    layer (int): The block that is read, counted from 0.
-    rank (int): Rank of the projections.
-    texts (int): Texts that it learns from; 0 for all.
-    matching (str): Its matching score.
-    seed (int): Seed of training, and of the choice of texts.
-    """
-
-    backbone: str
-    layer: int
-    rank: int = 64
-    texts: int = 0
-    matching: Matching = "tom"
-    seed: int = 0
-
-    @property
-    def key(self) -> str:
-        """RETURNS (str): The name of its row, without the settings at their defaults."""
-        plain = Run(self.backbone, self.layer)
-        settings = {
-            name: value
-            for name, value in asdict(self).items()
-            if value != getattr(plain, name)
-        }
-        tail = "".join(f"-{name}{value}" for name, value in settings.items())
-        return f"{self.backbone}-{self.layer}{tail}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A sweep, as its YAML file describes it.
-
-    config (Path): The training config.
-    train (Path): DocBins to learn from.
-    dev (Path): DocBins on which the threshold of greedy decoding is chosen.
-    benchmarks (Path): A folder of DocBins for each benchmark.
-    sentences (int): First texts of each benchmark that are scored; 0 for all.
-    steps (int): Steps of training.
-    thresholds (list[float]): Where recall and precision are measured.
-    backbones (dict[str, dict]): For each backbone its "name", its "layers" that are cached
-        in one pass, and the "layer" that is read where layers are not varied.
-    base (dict[str, Any]): Settings of Run that differ from its defaults.
-    vary (dict[str, list]): Values for settings of Run, one setting at a time. "all" stands
-        for all layers of the backbone.
-    """
-
-    config: Path
-    train: Path
-    dev: Path
-    benchmarks: Path
-    sentences: int
-    steps: int
-    thresholds: list[float]
-    backbones: dict[str, dict[str, Any]]
-    base: dict[str, Any]
-    vary: dict[str, list[Any]]
-
-    def base_run(self, backbone: str) -> Run:
-        """Give the run of a backbone where nothing is varied.
-
-        backbone (str): Its name in the plan.
-        RETURNS (Run): The run.
-        """
-        return Run(backbone, **{"layer": self.backbones[backbone]["layer"], **self.base})
-
-    def runs_of(self, backbone: str, setting: str) -> list[Run]:
-        """List the runs of a backbone that differ in a setting.
-
-        backbone (str): Its name in the plan.
-        setting (str): A setting of Run; for one that is not varied there is the base run.
-        RETURNS (list[Run]): The runs.
-        """
-        base = self.base_run(backbone)
-        values = self.vary.get(setting, [])
-        if values == "all":
-            values = self.backbones[backbone]["layers"]
-        return [replace(base, **{setting: value}) for value in values] or [base]
-
-    def runs(self) -> list[Run]:
-        """List all runs, each once, those of one backbone together.
-
-        RETURNS (list[Run]): The runs.
-        """
-        runs = []
-        for backbone in self.backbones:
-            runs.append(self.base_run(backbone))
-            for setting in self.vary:
-                runs += self.runs_of(backbone, setting)
-        return list(dict.fromkeys(runs))
-
-    def digest(self, run: Run) -> str:
-        """Hash what a run depends on besides its own settings, so that its row is not taken
-        for that of another plan.
-
-        run (Run): The run.
-        RETURNS (str): A hash in hexadecimal.
-        """
-        shared = [
-            self.config.read_text("utf-8"),
-            *map(str, (self.train, self.dev, self.benchmarks)),
-            self.sentences,
-            self.steps,
-            self.thresholds,
-            self.backbones[run.backbone]["name"],
-        ]
-        return hashlib.sha256(json.dumps(shared).encode("utf-8")).hexdigest()[:16]
-
-
-def read_plan(path: Path) -> Plan:
-    """Read the YAML file of a sweep.
-
-    path (Path): The file.
-    RETURNS (Plan): The plan. ValueError is raised for what it lacks or does not know.
-    """
-    content = srsly.read_yaml(path)
-    try:
-        plan = Plan(**content)
-        plan.runs()
-    except (TypeError, KeyError) as error:
-        raise ValueError(
-            f"The sweep {path} does not fit: {error}. See configs/sweep.yaml."
-        ) from error
-    paths = {name: Path(content[name]) for name in ("config", "train", "dev", "benchmarks")}
-    thresholds = sorted({0.5, *plan.thresholds})  # the paper's own is always measured
-    return replace(plan, thresholds=thresholds, **paths)
 
 
 def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
@@ -237,10 +104,11 @@ def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any
         the validation texts, "dev", by which a setting may be chosen.
     """
     tommer: Tommer = nlp.get_pipe("tommer")
-    examples = CachedCorpus(plan.dev, cache)(nlp)
+    unit = tommer.model.attrs["unit"]
+    examples = CachedCorpus(plan.dev, cache, unit=unit)(nlp)
     both_dev = score_examples(tommer, examples, CANDIDATES)
     tommer.flat_threshold = f1_threshold({"dev": both_dev[1]})
-    states = StateCache(cache, nlp.get_pipe("transformer"), tommer.model.attrs["unit"])
+    states = StateCache(cache, nlp.get_pipe("transformer"), unit)
     sets = find_sets(plan.benchmarks)
     scored = {}
     for name, folder in sets.items():
@@ -308,4 +176,4 @@ def read_row(folder: Path, plan: Plan, run: Run) -> Optional[dict[str, Any]]:
     if not path.is_file():
         return None
     row = json.loads(path.read_text("utf-8"))
-    return row if row["plan"] == plan.digest(run) else None
+    return row if row.get("plan") == plan.digest(run) else None
