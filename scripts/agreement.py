@@ -1,6 +1,5 @@
 """Compare the mentions that pipelines find in the same texts."""
 
-import csv
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -10,7 +9,7 @@ import spacy_tommer
 from spacy_tommer.aside import write_aside
 from spacy_tommer.evaluation.agreement import draw_dice, measure_agreement
 from spacy_tommer.evaluation.sets import find_sets
-from spacy_tommer.evaluation.tables import table
+from spacy_tommer.evaluation.tables import table, write_csv
 
 
 def agreement(
@@ -48,15 +47,8 @@ def agreement(
         for decoding, one in both.items()
         for row in one.rows()
     ]
-
-    def write_csv(path: Path) -> None:
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-
     output.mkdir(parents=True, exist_ok=True)
-    write_aside(output / "agreement.csv", write_csv)
+    write_aside(output / "agreement.csv", lambda path: write_csv(path, rows))
     pairs = [row for row in rows if row["a"] < row["b"]]
     print("\n".join(table(rows[0], (row.values() for row in pairs))))
     try:

@@ -23,13 +23,7 @@ def plot_curves(results: Mapping[str, dict[str, Any]]) -> "Figure":
         ImportError is raised where matplotlib is not installed.
     """
     figure = new_figure((8, 6))
-    axes = figure.add_subplot(
-        xlabel="recall (mean over sets, %)",
-        ylabel="precision (mean over sets, %)",
-        xlim=(0, 100),
-        ylim=(0, 100),
-    )
-    draw_f1_lines(axes)
+    axes = add_recall_axes(figure)
     for i, (name, result) in enumerate(results.items()):
         draw_pipeline(axes, name, result, f"C{i % 10}")
     axes.plot(
@@ -52,6 +46,22 @@ def new_figure(size: tuple[float, float]) -> "Figure":
             'Plots need matplotlib: pip install "spacy-tommer[plots]"'
         ) from error
     return Figure(figsize=size, dpi=110, layout="constrained")
+
+
+def add_recall_axes(figure: "Figure") -> "Axes":
+    """Add axes for precision against recall, with lines of equal F1.
+
+    figure (Figure): The figure.
+    RETURNS (Axes): The axes, in per cent.
+    """
+    axes = figure.add_subplot(
+        xlabel="recall (mean over sets, %)",
+        ylabel="precision (mean over sets, %)",
+        xlim=(0, 100),
+        ylim=(0, 100),
+    )
+    draw_f1_lines(axes)
+    return axes
 
 
 def draw_pipeline(axes: "Axes", name: str, result: dict[str, Any], color: str) -> None:

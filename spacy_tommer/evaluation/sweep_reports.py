@@ -1,6 +1,5 @@
 """Write what a sweep found: one table, and the paper's figures."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -12,10 +11,10 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 
 from ..aside import write_aside
 from .plans import Plan, Run
-from .plots import PAPER, draw_f1_lines, new_figure, percent
+from .plots import PAPER, add_recall_axes, new_figure, percent
 from .run import RECALLS
 from .sweeps import read_row
-from .tables import table
+from .tables import table, write_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,13 +61,7 @@ def write_sweep(folder: Path, plan: Plan) -> None:
     rows = {run: row for run, row in found.items() if row is not None}
     flat = [flat_row(row) for row in rows.values()]
 
-    def write_csv(path: Path) -> None:
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, list(flat[0]) if flat else [])
-            writer.writeheader()
-            writer.writerows(flat)
-
-    write_aside(folder / "sweep.csv", write_csv)
+    write_aside(folder / "sweep.csv", lambda path: write_csv(path, flat))
     report = "\n".join(["# Sweep", "", *summary(rows)]) + "\n"
     write_aside(folder / "sweep.md", lambda path: path.write_text(report, "utf-8"))
     for name, figure in draw(plan, rows).items():
@@ -165,13 +158,7 @@ def draw_curves(plan: Plan, rows: Rows) -> "Figure":
     """Draw precision against recall for the base run of each backbone, with lines of equal
     F1 and a point at each threshold."""
     figure = new_figure((7, 5.5))
-    axes = figure.add_subplot(
-        xlabel="recall (mean over sets, %)",
-        ylabel="precision (mean over sets, %)",
-        xlim=(0, 100),
-        ylim=(0, 100),
-    )
-    draw_f1_lines(axes)
+    axes = add_recall_axes(figure)
     for i, name in enumerate(plan.backbones):
         row = rows.get(plan.base_run(name))
         if row is None:

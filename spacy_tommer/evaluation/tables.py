@@ -1,6 +1,8 @@
-"""Write results as Markdown."""
+"""Write results as Markdown, and as CSV."""
 
-from collections.abc import Iterable, Mapping
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .run import RECALLS
@@ -141,3 +143,15 @@ def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:
         return f"| {' | '.join(shown)} |"
 
     return [line(header), line(["---"] * len(header)), *map(line, rows)]
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows for a spreadsheet.
+
+    path (Path): The file.
+    rows (Sequence[Mapping[str, Any]]): The rows, with the same keys, which name the columns.
+    """
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
