@@ -149,7 +149,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows for a spreadsheet.
 
     path (Path): The file.
-    rows (Sequence[Mapping[str, Any]]): The rows, with the same keys, which name the columns.
+    rows (Sequence[Mapping[str, Any]]): The rows, with the same keys: the columns.
     """
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
