@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+HALF = "threshold 0.5"
+# Thresholds whose points have their names beside them.
+NAMED = ("0.5", "0.9", "0.99")
+
 # Llama-3.2-1B, read at its block 6 (table 1 of the paper's release, and table 6): F1 of
-# threshold decoding at 0.5 and of greedy decoding, and the parameters of 7 of its blocks.
-PUBLISHED = {"0.5": 0.463, "greedy": 0.571, "blocks": 426e6}
-PUBLISHED_NAME = "Llama-3.2-1B, block 6 (paper)"
+# threshold decoding and of greedy decoding, and the parameters of 7 of its blocks.
+PUBLISHED = {HALF: 0.463, "greedy": 0.571, "blocks": 426e6}
 
 Rows = Mapping[Run, dict[str, Any]]
 
@@ -134,19 +137,20 @@ def draw_setting(plan: Plan, rows: Rows, setting: str) -> "Figure":
         greedy = [100 * row["greedy"]["f"] for row in varied]
         half = [100 * row["thresholds"]["0.5"]["f"] for row in varied]
         axes.plot(x, greedy, "o-", color=f"C{i}", label=f"{name}, greedy")
-        axes.plot(x, half, "o--", color=f"C{i}", fillstyle="none", label=f"{name}, 0.5")
+        axes.plot(x, half, "o--", color=f"C{i}", fillstyle="none", label=f"{name}, {HALF}")
     draw_published(axes, setting)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     axes.grid(color="0.92")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    columns = len(plan.backbones) + 1
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=8)
     return figure
 
 
 def draw_published(axes: "Axes", setting: str) -> None:
     """Draw the paper's F1: points against the size, and lines against other settings."""
-    for decoding, marker, style in (("greedy", "*", "-"), ("0.5", "x", "--")):
+    for decoding, marker, style in (("greedy", "*", "-"), (HALF, "x", "--")):
         shown = 100 * PUBLISHED[decoding]
-        label = f"{PUBLISHED_NAME}, {decoding}"
+        label = f"paper, {decoding}"
         if setting == "blocks":
             place = [PUBLISHED["blocks"]], [shown]
             axes.plot(*place, marker, color="black", ls="none", ms=9, label=label)
@@ -166,14 +170,15 @@ def draw_curves(plan: Plan, rows: Rows) -> "Figure":
         axes.plot(*zip(*map(percent, row["curve"])), color=f"C{i}", label=name)
         for threshold, measure in row["thresholds"].items():
             axes.plot(*percent(measure), "o", color=f"C{i}", ms=4)
-            axes.annotate(
-                threshold,
-                percent(measure),
-                color=f"C{i}",
-                fontsize=7,
-                xytext=(3, 3),
-                textcoords="offset points",
-            )
+            if threshold in NAMED:
+                axes.annotate(
+                    threshold,
+                    percent(measure),
+                    color=f"C{i}",
+                    fontsize=8,
+                    xytext=(4, 3) if i else (-24, -9),
+                    textcoords="offset points",
+                )
     axes.plot(*percent(PAPER), "*", color="black", ms=12, ls="none", label=PAPER["name"])
     axes.legend(loc="upper right")
     return figure
