@@ -291,7 +291,7 @@ def test_training_leaves_the_backbone_as_it_is(make_nlp, examples):
     optimizer = nlp.initialize(lambda: examples)
     network = nlp.get_pipe("transformer").model.shims[0].cut.network
     before = {name: p.clone() for name, p in network.state_dict().items()}
-    head = nlp.get_pipe("tommer").model.shims[0]._model.query.detach().clone()
+    head = nlp.get_pipe("tommer").model.shims[0]._model.matching.query.detach().clone()
     for exclude in (["transformer"], []):
         for _ in range(10):
             losses = nlp.update(
@@ -301,7 +301,7 @@ def test_training_leaves_the_backbone_as_it_is(make_nlp, examples):
     for name, p in network.state_dict().items():
         assert p.equal(before[name]), name
     assert not network.training
-    assert not head.equal(nlp.get_pipe("tommer").model.shims[0]._model.query)
+    assert not head.equal(nlp.get_pipe("tommer").model.shims[0]._model.matching.query)
 
 
 def test_joining_a_pipeline_with_a_trained_ner(make_nlp, examples):
@@ -411,6 +411,7 @@ def test_weight_decay_leaves_vectors_alone(make_nlp, examples):
     before = {name: p.detach().clone() for name, p in head.named_parameters()}
     shim.finish_update(optimizer)
     shrunk = {n for n, p in head.named_parameters() if p.norm() < before[n].norm()}
-    assert {"query", "key", "value.weight", "edges.inner.weight"} <= shrunk
+    matrices = {"matching.query", "matching.key", "value.weight", "edges.inner.weight"}
+    assert matrices <= shrunk
     assert not {"mixing", "value.bias", "edges.inner.bias", "edges.length"} & shrunk
     assert optimizer.L2 == 0.5

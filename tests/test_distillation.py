@@ -117,7 +117,7 @@ def test_several_teachers_are_averaged(teacher, make_nlp):
     other = make_nlp()
     other.initialize(lambda: [gold_example(other, text) for text in TEXTS])
     pipes = [teacher.get_pipe("tommer"), other.get_pipe("tommer")]
-    pipes[1].model.shims[0]._model.query.data *= -1
+    pipes[1].model.shims[0]._model.matching.query.data *= -1
     examples = [gold_example(teacher, text) for text in TEXTS]
     predicted = [example.x for example in examples]
     said = [pipe.predict(predicted) for pipe in pipes]
