@@ -30,6 +30,11 @@ def sample(
     `prodigy mark DATASET sample.jsonl --view-id ner` to OUTPUT: the same spans in the same
     random order, without what the judge said."""
     try:
+        if (output / "sample.csv").exists():
+            raise FileExistsError(
+                f"{output / 'sample.csv'} is there, and may hold verdicts of people. Name "
+                "another --output, or remove it."
+            )
         tasks = draw_tasks(read_tasks(judged), size, seed)
         output.mkdir(parents=True, exist_ok=True)
         write_aside(output / "sample.csv", lambda path: write_csv(path, tasks))

@@ -17,10 +17,10 @@ from spacy_tommer.evaluation.judge.candidates import (
     Key,
     Pool,
     add_found,
+    asking_order,
     choose_thresholds,
     draw_sample,
     gold_candidates,
-    rank,
     show,
 )
 from spacy_tommer.evaluation.judge.control import draw_control
@@ -123,11 +123,7 @@ def judge(
             drawn = draw_sample(pool.values(), sample, seed)
             size = round(control * len(drawn))
             random_spans = draw_control(docs, pool, drawn, size, seed)
-            # In random order, so that those judged before a ceiling are a sample, too.
-            keys = sorted(
-                (one.key for one in [*drawn, *random_spans]),
-                key=lambda key: rank(key, seed),
-            )
+            keys = asking_order([one.key for one in [*drawn, *random_spans]], seed)
             contexts = {key: show_key(docs, key, context) for key in keys}
             print(
                 f"{len(drawn)} of {len(pool)} candidates, {len(random_spans)} control spans"

@@ -226,6 +226,11 @@ def test_annotators_script(judged, tmp_path, monkeypatch):
     for path in files:
         shown = path.read_text("utf-8-sig")
         assert "judged" not in shown and "rejected" not in shown
+    # A sheet that may be filled in is not written over.
+    filled = files[0].read_bytes()
+    result = run_script("sample", judged, *output)
+    assert result.exit_code == 1 and "may hold verdicts" in result.output
+    assert files[0].read_bytes() == filled
     files[0] = files[0].rename(tmp_path / "out" / "ann.csv")
     tasks = read_tasks(judged)
     fill(files[0], {task.id: task.verdict for task in tasks[:11]})

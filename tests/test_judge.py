@@ -24,6 +24,7 @@ from spacy_tommer.evaluation.judge.budget import Budget, Usage
 from spacy_tommer.evaluation.judge.candidates import (
     Candidate,
     add_found,
+    asking_order,
     choose_thresholds,
     draw_sample,
     gold_candidates,
@@ -81,6 +82,7 @@ def ask(stub, path, contexts=CONTEXTS, budget=None, **settings):
         ('The name "No" is a whole title.\nyes', "yes"),
         ('{"reason": "a town", "verdict": "yes"}', "yes"),
         ("no", "no"),
+        ("No. 5 is a perfume.\nyes", "yes"),
         ("I can't say yes or no", "unclear"),
         ("yes/no", "unclear"),
         ("Yes. On the other hand: no", "unclear"),
@@ -544,6 +546,24 @@ def test_judge_script(nlp, docs, pool, benchmarks, tmp_path):
     assert len(spans) == every["sample"]["yes"]
     for path in out.rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes()
+
+
+def test_a_log_has_one_writer(path):
+    pytest.importorskip("fcntl")
+    with VerdictLog(path), pytest.raises(ValueError, match="Another run writes to"):
+        VerdictLog(path)
+    with VerdictLog(path) as log:
+        assert log.answers == {}
+
+
+def test_control_spans_are_asked_about_among_the_others():
+    """Though a sample of many candidates is what ranks first, and they rank anywhere."""
+    pool = [Candidate(("set", i, 0, 1), 1) for i in range(5000)]
+    sample = draw_sample(pool, 200, seed=0)
+    control = [("set", i, 5, 6) for i in range(100)]
+    order = asking_order([*(one.key for one in sample), *control], seed=0)
+    assert sorted(order) == sorted([*(one.key for one in sample), *control])
+    assert 35 < sum(key in control for key in order[:150]) < 65
 
 
 def test_a_ceiling_still_gives_a_report(benchmarks, tmp_path):

@@ -16,7 +16,7 @@ const texts = [...document.querySelectorAll(".text")].map((text) => {
       start: +start,
       end: +end,
       score: +score,
-      name: part.ariaLabel,
+      name: part.getAttribute("aria-label"),
       row: +part.style.getPropertyValue("--row"),
       shown: true,
     };
@@ -151,8 +151,8 @@ function choose(tokens, list, token) {
     item.append(word, " ", number);
     return [item];
   });
-  list.replaceChildren(...starts.reverse());
   list.hidden = false;
+  list.replaceChildren(...starts.reverse());
 }
 
 for (const tokens of document.querySelectorAll(".tokens")) {
@@ -166,6 +166,7 @@ for (const tokens of document.querySelectorAll(".tokens")) {
     if (token) choose(tokens, list, token);
   });
   tokens.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const at = all.indexOf(event.target);
     const next = all[stops[event.key] ?? at + (steps[event.key] ?? 0)];
     if (event.key === "Enter" || event.key === " ") choose(tokens, list, event.target);

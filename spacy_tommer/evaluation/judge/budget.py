@@ -1,4 +1,5 @@
-"""Ceilings of a run: nothing is sent that could exceed one."""
+"""Ceilings of a run: nothing is sent whose answer could exceed one. Tokens of answers that
+are lost on the way are not known, and not counted."""
 
 from dataclasses import dataclass, field
 from typing import Optional

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -16,7 +16,6 @@ from ..protocol import BATCH, GOLD_KEY, gold_places, scored_spans, written_spans
 # Set, number of the text in it, first character and the one behind the last.
 Key = tuple[str, int, int, int]
 Docs = Mapping[str, Sequence[Doc]]
-
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -129,12 +128,12 @@ def choose_thresholds(
     return least, sorted(set(every))
 
 
-def rank(key: Key, seed: int) -> bytes:
+def rank(key: Key, seed: Hashable) -> bytes:
     """Give a span its place in a random order. It does not depend on the other spans, so
     that samples of different sizes and candidates share what they can.
 
     key (Key): The span.
-    seed (int): Another seed gives another order.
+    seed (Hashable): Another seed gives another order.
     RETURNS (bytes): To be compared with those of other spans.
     """
     return hashlib.sha256(repr((seed, *key)).encode("utf8")).digest()
@@ -149,6 +148,17 @@ def draw_sample(candidates: Iterable[Candidate], size: int, seed: int) -> list[C
     RETURNS (list[Candidate]): The sample in random order.
     """
     return heapq.nsmallest(size, candidates, key=lambda one: rank(one.key, seed))
+
+
+def asking_order(keys: Iterable[Key], seed: int) -> list[Key]:
+    """Put spans into a random order that does not follow that of the sample, so that what
+    is judged before a ceiling is a sample of candidates and of control spans alike.
+
+    keys (Iterable[Key]): The spans.
+    seed (int): The seed.
+    RETURNS (list[Key]): The spans in the order in which they are asked about.
+    """
+    return sorted(keys, key=lambda key: rank(key, (seed, "order")))
 
 
 def show(text: str, start: int, end: int, width: int) -> str:

@@ -23,7 +23,8 @@ def draw_control(
     size (int): How many spans to draw.
     seed (int): The seed.
     RETURNS (list[Candidate]): The spans, each once and none that begins or ends with
-        white space; fewer where the texts have no more.
+        white space or punctuation; fewer where the texts have no more. They may overlap
+        mentions.
     """
     generator = random.Random(seed)
     control: dict[Key, Candidate] = {}
@@ -46,11 +47,12 @@ def random_span(doc: Doc, length: int, generator: random.Random) -> Optional[Spa
     doc (Doc): The text.
     length (int): Its length in tokens.
     generator (random.Random): The source of randomness.
-    RETURNS (Optional[Span]): The span; None where the text is too short, or white space
-        stands at an edge.
+    RETURNS (Optional[Span]): The span; None where the text is too short, or white space or
+        punctuation stands at an edge.
     """
     if length > len(doc):
         return None
     start = generator.randrange(len(doc) - length + 1)
     span = doc[start : start + length]
-    return None if span[0].is_space or span[-1].is_space else span
+    edges = span[0], span[-1]
+    return None if any(edge.is_space or edge.is_punct for edge in edges) else span

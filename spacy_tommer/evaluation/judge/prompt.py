@@ -33,7 +33,8 @@ REMINDER = "Your last line must be the single word yes or the single word no."
 # Other instructions give other verdicts.
 VERSION = hashlib.sha256(f"{INSTRUCTION}\n{REMINDER}".encode()).hexdigest()[:12]
 
-SENTENCE_ENDS = re.compile(r"[.!?:;\n]|\s[-\u2013]+\s|\u2014")
+# "No. 5" ends no sentence.
+SENTENCE_ENDS = re.compile(r"\.(?!\s*\d)|[!?:;\n]|\s[-\u2013]+\s|\u2014")
 
 
 def messages(context: str, again: bool = False) -> list[dict[str, str]]:

@@ -20,7 +20,8 @@ of yes among yes and no, with its 95 % interval by Wilson; "gold" and "other" ar
 share of those spans found that are gold mentions, and of those that are not. Recall is the
 share of all accepted spans of the sample that is found: it is relative to the candidates,
 not to all mentions there are. Control spans are random spans of the same lengths that
-nobody found: a judge that accepts many of them is worth little."""
+nobody found as they are, though they may overlap mentions: a judge that accepts many of
+them is worth little."""
 
 
 def write_report(folder: Path, result: Mapping[str, Any]) -> None:
@@ -65,7 +66,7 @@ def source_table(result: Mapping[str, Any]) -> list[str]:
     everything = result["all"]
     sources = {"gold (paper: over 99)": everything["gold"]}
     for name, measures in everything["pipelines"].items():
-        sources[name] = measures[0]["precision"]
+        sources[f"{name}, {named(measures[0]['threshold'])}"] = measures[0]["precision"]
     sources |= {"all candidates": everything["sample"], "control": result["control"]}
     header = ["spans", "yes", "no", "unclear", "open", "accepted", "95 % interval"]
     rows = [

@@ -68,7 +68,8 @@ def most_usage(messages: list[dict[str, str]], requests: int, seen: Usage) -> Us
     """Estimate what a question uses at most.
 
     messages (list[dict[str, str]]): The messages.
-    requests (int): How often they may be sent. Only one of them is answered.
+    requests (int): How often they may be sent. One answer is counted: what a server bills
+        for one that is lost on the way is not known.
     seen (Usage): The most tokens of questions and of answers so far: some servers put
         words of their own in front, or write longer answers.
     RETURNS (Usage): The estimate; no token is shorter than a byte.

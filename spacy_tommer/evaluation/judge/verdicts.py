@@ -10,6 +10,11 @@ from typing import Any, Optional
 
 from .prompt import VERSION, Verdict
 
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
 # An unclear answer is asked once more.
 TRIES = 2
 # Every line begins so.
@@ -33,7 +38,8 @@ class VerdictLog:
     a `with` statement.
 
     path (Path): A file of JSON lines, made if need be. A last line that a killed run left
-        half written is cut off; ValueError is raised for any other broken line.
+        half written is cut off; ValueError is raised for any other broken line, and while
+        another run has the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,12 +49,26 @@ class VerdictLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Without a buffer a line is there as soon as it is written.
         self.file = path.open("a+b", buffering=0)
+        self.lock()
         self.file.seek(0)
         lines = self.file.read().split(b"\n")
         for number, line in enumerate(lines[:-1], 1):
             self.remember(self.read(line, number))
         if lines[-1]:
             self.repair(lines[-1], len(lines))
+
+    def lock(self) -> None:
+        """Keep other runs from the log until it is closed, where the system can."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.file.close()
+            raise ValueError(
+                f"Another run writes to {self.path}. Wait for it, or name another file "
+                "with --log."
+            ) from error
 
     def __enter__(self) -> "VerdictLog":
         return self
