@@ -21,9 +21,9 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import AutoConfig
 
-from spacy_tommer.aside import write_aside
+from spacy_tommer.aside import write_text_aside
 from spacy_tommer.evaluation.plans import Plan, Run, read_plan
-from spacy_tommer.evaluation.sweeps import score_run, train_head
+from spacy_tommer.evaluation.sweeps import load_row, score_run, train_head
 from spacy_tommer.evaluation.tables import table
 from spacy_tommer.head import MentionHead, text_positions
 from spacy_tommer.matching import ToM, band_product
@@ -130,16 +130,14 @@ def compare(
     for name, (_, run) in (progress := tqdm(listed.items(), unit=" variants")):
         progress.set_description(name)
         path = folder / f"{name}.json"
-        row = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        if row.get("plan") != planned.digest(run):
+        row = load_row(path, planned.digest(run))
+        if row is None:
             row = train_and_score(planned, name, run, cache)
-            shown = json.dumps(row)
-            write_aside(path, lambda aside, shown=shown: aside.write_text(shown, "utf-8"))
+            write_text_aside(path, json.dumps(row))
         rows[name] = row
     lines = [f"# Matching scores on {backbone}, seed {seed}", "", *compared(rows, listed)]
     report = "\n".join(lines) + "\n"
-    path = output / f"{backbone}-{seed}.md"
-    write_aside(path, lambda aside: aside.write_text(report, "utf-8"))
+    write_text_aside(output / f"{backbone}-{seed}.md", report)
     print(report)
 
 

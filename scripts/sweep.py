@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from spacy_tommer.aside import write_aside
+from spacy_tommer.aside import write_text_aside
 from spacy_tommer.evaluation.plans import read_plan
 from spacy_tommer.evaluation.plots import new_figure
 from spacy_tommer.evaluation.sweep_reports import write_sweep
@@ -28,15 +28,17 @@ def sweep(
     new_figure((1, 1))  # no work before it is known that its figures can be drawn
     folder = output / "rows"
     folder.mkdir(parents=True, exist_ok=True)
-    for run in (progress := tqdm(planned.runs(), unit=" runs")):
-        if read_row(folder, planned, run) is not None:
+    runs = planned.runs()
+    kept = {run: read_row(folder, planned, run) for run in runs}
+    rows = {run: row for run, row in kept.items() if row is not None}
+    for run in (progress := tqdm(runs, unit=" runs")):
+        if run in rows:
             continue
         progress.set_description(run.key)
-        shown = json.dumps(run_one(planned, run, cache, gpu_id))
-        path = folder / f"{run.key}.json"
-        write_aside(path, lambda aside, shown=shown: aside.write_text(shown, "utf-8"))
-        write_sweep(output, planned)
-    write_sweep(output, planned)
+        rows[run] = run_one(planned, run, cache, gpu_id)
+        write_text_aside(folder / f"{run.key}.json", json.dumps(rows[run]))
+        write_sweep(output, planned, rows)
+    write_sweep(output, planned, rows)
     print(f"Table and figures: {output}")
 
 

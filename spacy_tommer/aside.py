@@ -19,6 +19,15 @@ def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
     os.replace(aside, path)
 
 
+def write_text_aside(path: Path, text: str) -> None:
+    """Write a text in UTF-8 under another name and then rename it.
+
+    path (Path): The file.
+    text (str): The text.
+    """
+    write_aside(path, lambda aside: aside.write_text(text, "utf-8"))
+
+
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Make a folder that appears whole or not at all, in place of the one that is there.

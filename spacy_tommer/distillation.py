@@ -129,8 +129,7 @@ def add_spans(
         for span in gold.spans.get(group, [])
     }
     spans = list(gold.spans.get(key, []))
-    for start, end in zip(mentions.starts.tolist(), mentions.ends.tolist()):
-        place = doc[start].idx, doc[end].idx + len(doc[end])
+    for place in mentions.places(doc):
         if place in taken:
             continue
         span = gold.char_span(*place, label=tommer.label)

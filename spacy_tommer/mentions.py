@@ -58,6 +58,25 @@ class Mentions:
         """
         return greedy_decode(self.starts, self.ends, self.logits, free)
 
+    def flat(self) -> "Mentions":
+        """Pick mentions that do not overlap, by greedy decoding, where no token is taken.
+
+        RETURNS (Mentions): These mentions.
+        """
+        return self[self.greedy(np.ones(self.offsets[-1], dtype="bool"))]
+
+    def places(self, doc: Doc) -> list[tuple[int, int]]:
+        """Find the characters of the mentions of one Doc.
+
+        doc (Doc): The Doc, whose tokens are counted from 0 as `by_doc` does.
+        RETURNS (list[tuple[int, int]]): First character of each mention, and the one behind
+            its last.
+        """
+        return [
+            (doc[start].idx, doc[end].idx + len(doc[end]))
+            for start, end in zip(self.starts.tolist(), self.ends.tolist())
+        ]
+
     def by_doc(self) -> Iterator["Mentions"]:
         """Split the mentions by Doc.
 

@@ -7,6 +7,7 @@ from typing import Any, Optional
 import numpy as np
 import torch
 from spacy.tokens import Doc
+from spacy_transformers.data_classes import TransformerData
 from thinc.api import (
     ArgsKwargs,
     Model,
@@ -24,7 +25,7 @@ from .attention import Attention
 from .checkpoints import head_from_bytes, head_to_bytes
 from .head import MentionHead
 from .matching import Matching, make_matching
-from .states import BackboneData, Unit, read_attention, read_states
+from .states import Unit, read_attention, read_states
 
 # Units that the head scores at once, so that its memory does not grow with the batch.
 BATCH_UNITS = 16384
@@ -111,10 +112,10 @@ def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None
     if model.shims[0]._model is None:
         doc = next(doc for doc in X if len(doc))
         attrs = model.attrs
-        read(model, doc)  # has its errors
         width = read_states(doc, attrs["layer"], attrs["unit"]).dataXd.shape[1]
-        rank, length = attrs["rank"], attrs["max_length"]
         data = doc._.trf_data
+        check_attention(model, data)
+        rank, length = attrs["rank"], attrs["max_length"]
         layers, heads = getattr(data, "layers", (0,)), getattr(data, "heads", (1, 1, 1))
         matching = make_matching(attrs["matching"], width, rank, length, layers, heads)
         set_head(model, MentionHead(width, rank, length, attrs["hidden"], matching))
@@ -188,16 +189,7 @@ def read(model: Model, doc: Doc) -> Ragged:
     if wanted is None or not len(states.dataXd):
         return states
     data = doc._.trf_data
-    given = getattr(data, "attention", None)
-    if given != wanted:
-        raise ValueError(
-            f'`matching = "{model.attrs["matching"]}"` reads attention, and the '
-            f"transformer gives {given or 'none'}. Write in "
-            "[components.transformer.model]:\n"
-            f'    @architectures = "spacy_tommer.Backbone.v1"\n    attention = "{wanted}"'
-        )
-    if wanted == "scores":
-        check_scores(model, data)
+    check_attention(model, data)
     one = data.layers[-1] if layer is None else layer
     besides = read_attention(doc, data.layers if wanted == "scores" else [one], unit)
     xp = get_array_module(states.dataXd)
@@ -205,12 +197,23 @@ def read(model: Model, doc: Doc) -> Ragged:
     return Ragged(both, states.lengths)
 
 
-def check_scores(model: Model, data: BackboneData) -> None:
-    """Refuse attention scores that the head of a model was not made for.
+def check_attention(model: Model, data: TransformerData) -> None:
+    """Refuse states without the attention that a model reads, or with another.
 
     model (Model): A model of the architecture Tommer.v1.
-    data (BackboneData): What a Doc carries.
+    data (TransformerData): What a Doc carries.
     """
+    wanted = READS[model.attrs["matching"]]
+    given = getattr(data, "attention", None)
+    if wanted is not None and given != wanted:
+        raise ValueError(
+            f'`matching = "{model.attrs["matching"]}"` reads attention, and the '
+            f"transformer gives {given or 'none'}. Write in "
+            "[components.transformer.model]:\n"
+            f'    @architectures = "spacy_tommer.Backbone.v1"\n    attention = "{wanted}"'
+        )
+    if wanted != "scores":
+        return
     if data.max_length != model.attrs["max_length"]:
         raise ValueError(
             f"The transformer gives scores to {data.max_length} tokens, and the head reads "

@@ -17,7 +17,7 @@ from ..mentions import Mentions
 from ..state_cache import StateCache
 from ..transformer import batch_by_tokens
 from .plots import new_figure
-from .protocol import BATCH, Place, scored_spans, written_spans
+from .protocol import BATCH, Place, find_spans, open_cache
 from .sets import read_docs
 
 if TYPE_CHECKING:
@@ -106,27 +106,18 @@ def measure_agreement(
     """
     names = list(pipelines)
     agreement = {decoding: Agreement(names) for decoding in DECODINGS}
-    states = {
-        name: StateCache(cache, nlp.get_pipe("transformer"), tommer_unit(nlp))
-        for name, nlp in pipelines.items()
-        if cache is not None and nlp.has_pipe("tommer")
-    }
+    states = {name: open_cache(nlp, cache) for name, nlp in pipelines.items()}
     vocab = pipelines[names[0]].vocab
     for batch in batch_by_tokens(read_docs(folder, vocab, limit), BATCH):
         texts = [doc.text for doc in batch]
         found: dict[str, list[set[Any]]] = {decoding: [] for decoding in DECODINGS}
         for name, nlp in pipelines.items():
-            both = find_both(nlp, texts, threshold, states.get(name))
+            both = find_both(nlp, texts, threshold, states[name])
             for decoding, places in zip(DECODINGS, both):
                 found[decoding].append(places)
         for decoding, places in found.items():
             agreement[decoding].add(places)
     return agreement
-
-
-def tommer_unit(nlp: Language) -> str:
-    """Tell what a state stands for in a pipeline's tommer component."""
-    return nlp.get_pipe("tommer").model.attrs["unit"]
 
 
 def find_both(
@@ -145,25 +136,23 @@ def find_both(
     RETURNS (tuple[set, set]): Both sets of mentions, each the number of its text, its first
         character and the one behind its last.
     """
+    docs, spans = find_spans(nlp, texts, states=states)
     if not nlp.has_pipe("tommer"):
-        docs, spans = written_spans(nlp, texts)
         return places_of(docs, spans), places_of(docs, spans)
     tommer = nlp.get_pipe("tommer")
     nested, flat = tommer.threshold, tommer.flat_threshold
     if threshold is not None:
         nested = flat = threshold
-    docs, spans = scored_spans(nlp, "tommer", texts, states)
-    picked = spans.above(nested if flat is None else flat)
-    picked = picked[picked.greedy(np.ones(spans.offsets[-1], dtype="bool"))]
+    picked = spans.above(nested if flat is None else flat).flat()
     return places_of(docs, spans.above(nested)), places_of(docs, picked)
 
 
 def places_of(docs: Sequence[Doc], spans: Mentions) -> set[tuple[int, Place]]:
     """Name mentions by the numbers of their texts and their characters."""
     return {
-        (i, (doc[start].idx, doc[end].idx + len(doc[end])))
+        (i, place)
         for i, (doc, own) in enumerate(zip(docs, spans.by_doc()))
-        for start, end in zip(own.starts.tolist(), own.ends.tolist())
+        for place in own.places(doc)
     }
 
 

@@ -5,6 +5,7 @@ Axis letters: S spans of a batch; G gold mentions of a batch.
 """
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -56,16 +57,25 @@ def score_docs(
     nested, flat = Scored(edges), Scored(edges)
     for batch in batch_by_tokens(docs, BATCH):
         texts = [doc.text for doc in batch]
-        if has_scores:
-            predicted, spans = scored_spans(nlp, name, texts, states)
-            picked = spans[spans.greedy(np.ones(spans.offsets[-1], dtype="bool"))]
-        else:
-            predicted, spans = written_spans(nlp, texts)
-            picked = spans
+        predicted, spans = find_spans(nlp, texts, name, states)
+        picked = spans.flat() if has_scores else spans
         add_batch((nested, flat), batch, predicted, spans, picked)
     if not nested.texts:
         raise ValueError("There are no gold texts to score.")
     return nested, flat if has_scores else None
+
+
+def open_cache(nlp: Language, folder: Optional[Path]) -> Optional[StateCache]:
+    """Open the cache for the states that a pipeline's tommer component reads.
+
+    nlp (Language): The pipeline.
+    folder (Optional[Path]): The folder of the cache.
+    RETURNS (Optional[StateCache]): The cache; None without a folder or a component.
+    """
+    if folder is None or not nlp.has_pipe("tommer"):
+        return None
+    unit = nlp.get_pipe("tommer").model.attrs["unit"]
+    return StateCache(folder, nlp.get_pipe("transformer"), unit)
 
 
 def score_examples(
@@ -83,7 +93,7 @@ def score_examples(
     for batch in minibatch(examples, BATCH):
         docs = [example.x for example in batch]
         spans = tommer.decode(docs, tommer.predict(docs), FLOOR)
-        picked = spans[spans.greedy(np.ones(spans.offsets[-1], dtype="bool"))]
+        picked = spans.flat()
         add_batch((nested, flat), [example.y for example in batch], docs, spans, picked)
     return nested, flat
 
@@ -110,6 +120,26 @@ def add_batch(
         scored.add(found.logits, logits_of(places, docs, found), labels, inner)
         scored.texts += len(docs)
         scored.tokens += int(found.offsets[-1])
+
+
+def find_spans(
+    nlp: Language,
+    texts: Sequence[str],
+    name: str = "tommer",
+    states: Optional[StateCache] = None,
+) -> tuple[list[Doc], Mentions]:
+    """Find the spans of texts: those that a tommer component scores, whatever its
+    thresholds, or without one those that the pipeline writes.
+
+    nlp (Language): The pipeline.
+    texts (Sequence[str]): The texts.
+    name (str): Name of the component.
+    states (Optional[StateCache]): Where the states of the texts are kept.
+    RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order.
+    """
+    if name in nlp.pipe_names:
+        return scored_spans(nlp, name, texts, states)
+    return written_spans(nlp, texts)
 
 
 def scored_spans(

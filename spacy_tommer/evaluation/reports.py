@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..aside import write_aside
+from ..aside import write_aside, write_text_aside
 from .plots import plot_curves
 from .tables import to_markdown
 
@@ -28,7 +28,7 @@ def write_reports(
     content = {"limit": limit, "pipelines": results, "left_out": left_out}
     shown = json.dumps(content, indent=2, ensure_ascii=False)
     report = to_markdown(results, left_out, limit)
-    write_aside(folder / "protocol.json", lambda path: path.write_text(shown, "utf-8"))
-    write_aside(folder / "protocol.md", lambda path: path.write_text(report, "utf-8"))
+    write_text_aside(folder / "protocol.json", shown)
+    write_text_aside(folder / "protocol.md", report)
     figure = plot_curves(results)
     write_aside(folder / "curves.png", lambda path: figure.savefig(path, format="png"))

@@ -10,10 +10,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
 
-from ..state_cache import StateCache
 from .counts import Scored
 from .means import curve_points, mean, micro, precision_at_recall, weighted_mean
-from .protocol import score_docs
+from .protocol import open_cache, score_docs
 from .sets import read_docs
 
 RECALLS = (0.94, 0.956)
@@ -41,7 +40,7 @@ def evaluate_pipeline(
     """
     scored: dict[str, dict[str, Scored]] = {}
     results: dict[str, Any] = {"settings": {}, "sets": {}, "means": {}}
-    states = None
+    states = open_cache(nlp, cache)
     # Spans that carry no score have the score 1.
     thresholds = {"nested": 0.5}
     if nlp.has_pipe("tommer"):
@@ -51,9 +50,6 @@ def evaluate_pipeline(
             "flat_threshold": tommer.flat_threshold,
         }
         thresholds = {"nested": tommer.threshold, "flat": tommer.flat_threshold}
-        if cache is not None:
-            unit = tommer.model.attrs["unit"]
-            states = StateCache(cache, nlp.get_pipe("transformer"), unit)
     for name, folder in tqdm(sets.items(), desc=desc, disable=None):
         both = score_docs(nlp, read_docs(folder, nlp.vocab, limit), states=states)
         scored[name] = dict(zip(("nested", "flat"), both))

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from spacy.tokens import DocBin
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
-from ..aside import write_aside
+from ..aside import write_aside, write_text_aside
 from .plans import Plan, Run
 from .plots import PAPER, add_recall_axes, new_figure, percent
 from .run import RECALLS
-from .sweeps import read_row
 from .tables import table, write_csv
 
 if TYPE_CHECKING:
@@ -53,20 +52,20 @@ AXES = {
 }
 
 
-def write_sweep(folder: Path, plan: Plan) -> None:
-    """Write sweep.csv, sweep.md and the figures of the rows that are there.
+def write_sweep(folder: Path, plan: Plan, rows: Rows) -> None:
+    """Write sweep.csv, sweep.md and the figures.
 
-    folder (Path): Where the rows are, in "rows", and where to write.
-    plan (Plan): The sweep. ImportError is raised, behind the tables, where matplotlib is
-        not installed.
+    folder (Path): Where to write.
+    plan (Plan): The sweep.
+    rows (Mapping[Run, dict]): The rows that there are. ImportError is raised, behind the
+        tables, where matplotlib is not installed.
     """
-    found = {run: read_row(folder / "rows", plan, run) for run in plan.runs()}
-    rows = {run: row for run, row in found.items() if row is not None}
+    rows = {run: rows[run] for run in plan.runs() if run in rows}
     flat = [flat_row(row) for row in rows.values()]
 
     write_aside(folder / "sweep.csv", lambda path: write_csv(path, flat))
     report = "\n".join(["# Sweep", "", *summary(rows)]) + "\n"
-    write_aside(folder / "sweep.md", lambda path: path.write_text(report, "utf-8"))
+    write_text_aside(folder / "sweep.md", report)
     for name, figure in draw(plan, rows).items():
         write_aside(
             folder / f"{name}.png", lambda path, f=figure: f.savefig(path, format="png")

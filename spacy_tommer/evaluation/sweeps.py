@@ -16,11 +16,10 @@ from ..component import Tommer
 from ..corpora.cached import CachedCorpus
 from ..cut_model import find_blocks
 from ..model import READS, get_head
-from ..state_cache import StateCache
 from .calibration import CANDIDATES, f1_threshold
 from .means import mean
 from .plans import Plan, Run
-from .protocol import score_docs, score_examples
+from .protocol import open_cache, score_docs, score_examples
 from .run import threshold_free
 from .sets import find_sets, read_docs
 
@@ -108,7 +107,7 @@ def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any
     examples = CachedCorpus(plan.dev, cache, unit=unit)(nlp)
     both_dev = score_examples(tommer, examples, CANDIDATES)
     tommer.flat_threshold = f1_threshold({"dev": both_dev[1]})
-    states = StateCache(cache, nlp.get_pipe("transformer"), unit)
+    states = open_cache(nlp, cache)
     sets = find_sets(plan.benchmarks)
     scored = {}
     for name, folder in sets.items():
@@ -172,8 +171,15 @@ def read_row(folder: Path, plan: Plan, run: Run) -> Optional[dict[str, Any]]:
     RETURNS (Optional[dict[str, Any]]): What `run_one` gave; None where there is no row, or
         one of another plan.
     """
-    path = folder / f"{run.key}.json"
-    if not path.is_file():
-        return None
-    row = json.loads(path.read_text("utf-8"))
-    return row if row.get("plan") == plan.digest(run) else None
+    return load_row(folder / f"{run.key}.json", plan.digest(run))
+
+
+def load_row(path: Path, digest: str) -> Optional[dict[str, Any]]:
+    """Load a row from its file.
+
+    path (Path): The file, which need not exist.
+    digest (str): The digest of the plan.
+    RETURNS (Optional[dict[str, Any]]): The row; None where there is none of this plan.
+    """
+    row = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return row if row.get("plan") == digest else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...aside import write_aside
+from ...aside import write_text_aside
 from ..tables import table
 
 # Tables 2 and 7 of the paper: agreement, kappa, spans, and both kinds of disagreement.
@@ -30,8 +30,8 @@ def write_agreement(folder: Path, result: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shown = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     report = "\n".join(to_markdown(result)) + "\n"
-    write_aside(folder / "annotators.json", lambda path: path.write_text(shown, "utf-8"))
-    write_aside(folder / "annotators.md", lambda path: path.write_text(report, "utf-8"))
+    write_text_aside(folder / "annotators.json", shown)
+    write_text_aside(folder / "annotators.md", report)
 
 
 def to_markdown(result: Mapping[str, Any]) -> list[str]:

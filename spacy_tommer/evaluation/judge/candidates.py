@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ...transformer import batch_by_tokens
-from ..protocol import BATCH, GOLD_KEY, gold_places, scored_spans, written_spans
+from ..protocol import BATCH, GOLD_KEY, find_spans, gold_places
 
 # Set, number of the text in it, first character and the one behind the last.
 Key = tuple[str, int, int, int]
@@ -87,17 +87,15 @@ def add_found(
         number = 0
         for batch in batch_by_tokens(part, BATCH):
             texts = [doc.text for doc in batch]
-            if floor is None:
-                predicted, spans = written_spans(nlp, texts)
-            else:
-                predicted, spans = scored_spans(nlp, "tommer", texts, None)
+            predicted, spans = find_spans(nlp, texts)
+            if floor is not None:
                 spans = spans.above(floor)
             for doc, found in zip(predicted, spans.by_doc()):
-                places = zip(found.starts.tolist(), found.ends.tolist())
-                for (start, end), score in zip(places, found.logits.tolist()):
-                    last = doc[end]
-                    key = (name, number, doc[start].idx, last.idx + len(last))
-                    one = pool.setdefault(key, Candidate(key, end - start + 1))
+                tokens = (found.ends - found.starts + 1).tolist()
+                scored = zip(found.places(doc), tokens, found.logits.tolist())
+                for place, length, score in scored:
+                    key = (name, number, *place)
+                    one = pool.setdefault(key, Candidate(key, length))
                     one.logits[pipeline] = score
                 number += 1
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from ...aside import write_aside
+from ...aside import write_text_aside
 from ..tables import table
 
 # Section 4.2 of the paper: its pipeline against its judge, both at a threshold of 0.5.
@@ -34,8 +34,8 @@ def write_report(folder: Path, result: Mapping[str, Any]) -> None:
     """
     shown = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     report = "\n".join(to_markdown(result)) + "\n"
-    write_aside(folder / "judge.json", lambda path: path.write_text(shown, "utf-8"))
-    write_aside(folder / "judge.md", lambda path: path.write_text(report, "utf-8"))
+    write_text_aside(folder / "judge.json", shown)
+    write_text_aside(folder / "judge.md", report)
 
 
 def to_markdown(result: Mapping[str, Any]) -> list[str]:
