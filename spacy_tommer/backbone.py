@@ -16,7 +16,6 @@ from .attention import Attention
 from .cut_model import CutModel
 from .sources import find_config, find_folder
 from .states import BackboneData
-from .windows import tokenize_windows
 
 PARALLELISM = "TOKENIZERS_PARALLELISM"
 
@@ -53,6 +52,7 @@ def Backbone(
     layers: Sequence[int],
     window: int = 128,
     stride: int = 96,
+    passes: int = 1,
     attention: Optional[Attention] = None,
     max_length: int = 25,
 ) -> Model[list[Doc], FullTransformerBatch]:
@@ -66,6 +66,10 @@ def Backbone(
     layers (Sequence[int]): The blocks whose outputs are wanted, counted from 0.
     window (int): Tokens of a Doc that the model sees at once.
     stride (int): Tokens from the start of one window to the next.
+    passes (int): How often the model reads each window: 2 feeds it twice in one row and
+        gives the states of the second copy, so that a causal model has seen the whole
+        window at every unit (Just Pass Twice, arXiv 2604.05158). It takes about twice the
+        time.
     attention (Optional[str]): What of the attention of these blocks is wanted besides, for
         other matching scores (appendix D): "queries_keys" for `matching = "ltqk"`, or
         "scores" for "lcattn".
@@ -84,6 +88,10 @@ def Backbone(
             f"`stride` ({stride}) of spacy_tommer.Backbone.v1 must lie between 1 and "
             f"`window` ({window}), or tokens would be left out."
         )
+    if passes not in (1, 2):
+        raise ValueError(
+            f"`passes` of spacy_tommer.Backbone.v1 is 1 or 2, and not {passes}."
+        )
     if attention == "scores" and window - stride < max_length - 1:
         raise ValueError(
             f"Windows of {window} tokens that begin {stride} tokens apart cut spans of "
@@ -98,10 +106,11 @@ def Backbone(
         attrs={
             "window": window,
             "stride": stride,
+            "passes": passes,
             "attention": attention,
             "max_length": max_length,
         },
-        shims=[BackboneShim(name, layers)],
+        shims=[BackboneShim(name, layers, passes)],
     )
     config = find_config(name, max(layers) + 1)
     if config is not None:
@@ -163,6 +172,7 @@ def made_by(model: Model) -> dict[str, Any]:
         "layers": model.shims[0].layers,
         "sha256": cut.sha256,
         "windows": (model.attrs["window"], model.attrs["stride"]),
+        "passes": model.attrs["passes"],
         "attention": attention,
         "max_length": model.attrs["max_length"] if attention == "scores" else 0,
         "heads": cut.heads,
@@ -201,7 +211,7 @@ def annotate(
     ops (Ops): Where the states are wanted.
     RETURNS (list[BackboneData]): The states of each Doc.
     """
-    pieces = tokenize_windows(cut.tokenizer, docs, *maker["windows"], cut.overlap)
+    pieces = cut.tokenize(docs, *maker["windows"])
     wanted = (maker[name] for name in ("layers", "attention", "max_length"))
     made = cut.states(pieces, *wanted)
     arrays, attention = ([torch2xp(array, ops=ops) for array in part] for part in made)
@@ -238,18 +248,21 @@ class BackboneShim(Shim):
 
     name (str): Where its weights come from.
     layers (tuple[int]): The wanted blocks, counted from 0.
+    passes (int): How often the model reads each window.
     """
 
-    def __init__(self, name: str, layers: tuple[int, ...]) -> None:
+    def __init__(self, name: str, layers: tuple[int, ...], passes: int) -> None:
         super().__init__(None)
         self.name = name
         self.layers = layers
+        self.passes = passes
         self.cut: Optional[CutModel] = None
 
     def load(self) -> None:
         """Load the model."""
         blocks = max(self.layers) + 1
-        self.cut = CutModel.from_folder(find_folder(self.name, blocks), blocks)
+        folder = find_folder(self.name, blocks)
+        self.cut = CutModel.from_folder(folder, blocks, self.passes)
 
     def to_bytes(self) -> bytes:
         """Write the model; nothing if it is not on this machine."""
@@ -260,7 +273,8 @@ class BackboneShim(Shim):
     def from_bytes(self, data: bytes) -> "BackboneShim":
         """Read what `to_bytes` wrote."""
         if data:
-            self.cut = CutModel.from_bytes(data, f"The saved backbone {self.name!r}")
+            origin = f"The saved backbone {self.name!r}"
+            self.cut = CutModel.from_bytes(data, origin, self.passes)
         return self
 
     def finish_update(self, optimizer: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 import torch
 from safetensors import SafetensorError
+from spacy.tokens import Doc
 from thinc.api import get_torch_default_device
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -22,8 +23,10 @@ from transformers.utils import logging
 
 from . import tensors
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
+from .second_copy import outputs_from
+from .second_pass import Frame, feed_twice
 from .sources import weights_hash
-from .windows import Pieces, limit_pieces
+from .windows import Pieces, limit_pieces, tokenize_windows
 
 # Wordpieces that run through the model at once: enough to keep the cores busy, few
 # enough that rows of about one length meet.
@@ -39,9 +42,12 @@ class CutModel:
     network (nn.Module): The model, with no more blocks than are wanted.
     tokenizer (Tokenizer): Its tokenizer.
     sha256 (str): Hash of the weights that it was made from.
+    passes (int): How often it reads each window.
     """
 
-    def __init__(self, network: nn.Module, tokenizer: Tokenizer, sha256: str) -> None:
+    def __init__(
+        self, network: nn.Module, tokenizer: Tokenizer, sha256: str, passes: int = 1
+    ) -> None:
         drop_pooler(network)
         network.config.use_cache = False
         self.config = network.config
@@ -49,14 +55,21 @@ class CutModel:
         self.tokenizer = tokenizer
         self.sha256 = sha256
         self.heads = count_heads(network.config)
-        self.overlap = limit_pieces(tokenizer, position_limit(network))
+        self.passes = passes
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self.frame = Frame.of(tokenizer)
+        limit = position_limit(network)
+        longest = None if limit is None else self.frame.longest_text(limit, passes)
+        self.overlap = limit_pieces(tokenizer, longest)
 
     @classmethod
-    def from_folder(cls, folder: Path, blocks: int) -> "CutModel":
+    def from_folder(cls, folder: Path, blocks: int, passes: int = 1) -> "CutModel":
         """Load the first blocks of a model; the others are not built.
 
         folder (Path): A folder in the form of the Hugging Face hub.
         blocks (int): How many blocks.
+        passes (int): How often it reads each window.
         RETURNS (CutModel): The model.
         """
         config = AutoConfig.from_pretrained(folder)
@@ -97,7 +110,7 @@ class CutModel:
         missing = [key for key in info["missing_keys"] if "pooler" not in key]
         if missing:
             raise ValueError(f"The weights in {folder} lack {', '.join(missing)}.")
-        return cls(network, tokenizer.backend_tokenizer, weights_hash(folder))
+        return cls(network, tokenizer.backend_tokenizer, weights_hash(folder), passes)
 
     def to_bytes(self) -> bytes:
         """Write the model as safetensors, with config and tokenizer in the header.
@@ -112,11 +125,12 @@ class CutModel:
         return tensors.to_bytes(self.network.state_dict(), metadata)
 
     @classmethod
-    def from_bytes(cls, data: bytes, origin: str) -> "CutModel":
+    def from_bytes(cls, data: bytes, origin: str, passes: int = 1) -> "CutModel":
         """Read what `to_bytes` wrote.
 
         data (bytes): A whole safetensors file.
         origin (str): Where it comes from, for errors.
+        passes (int): How often it reads each window.
         RETURNS (CutModel): The model.
         """
         weights, metadata = tensors.from_bytes(data, origin)
@@ -126,7 +140,18 @@ class CutModel:
         drop_pooler(network)
         network.load_state_dict(weights)
         tokenizer = Tokenizer.from_str(metadata["tokenizer"])
-        return cls(network, tokenizer, metadata["sha256"])
+        return cls(network, tokenizer, metadata["sha256"], passes)
+
+    def tokenize(self, docs: Sequence[Doc], window: int, stride: int) -> Pieces:
+        """Find the rows that the model reads of Docs.
+
+        docs (Sequence[Doc]): Docs that are not empty.
+        window (int): Tokens in a window.
+        stride (int): Tokens from the start of one window to the next.
+        RETURNS (Pieces): The rows.
+        """
+        pieces = tokenize_windows(self.tokenizer, docs, window, stride, self.overlap)
+        return pieces if self.passes == 1 else feed_twice(pieces, self.frame)
 
     def states(
         self,
@@ -161,7 +186,10 @@ class CutModel:
             for batch in pieces.batches(BATCH_PIECES):
                 arrays = pieces.padded(batch, pad)
                 ids, mask, kept, cells = (torch.from_numpy(x).to(device) for x in arrays)
-                self.network(input_ids=ids, attention_mask=mask)
+                columns = pieces.column[arrays[2]]
+                first = int(columns.min(initial=ids.shape[1])) if self.passes > 1 else 0
+                with outputs_from(blocks[-1], first):
+                    self.network(input_ids=ids, attention_mask=mask)
                 for layer in layers:
                     states[layer][kept] = outputs[layer].flatten(0, 1)[cells]
                 if attention is None:

@@ -92,6 +92,8 @@ class StateCache:
         self.width = cut_model(pipe.model).config.hidden_size
         window, stride = self.maker["windows"]
         name = f"{self.maker['sha256'][:16]}-{unit}-{window}-{stride}"
+        if self.maker["passes"] > 1:
+            name += f"-{self.maker['passes']}"
         self.folder = folder / "states" / name
 
     def bytes_per_unit(self) -> int:

@@ -32,6 +32,7 @@ class BackboneData(TransformerData):
         and `layer_states` lists them all when there are several.
     sha256 (str): Hash of the backbone's weights.
     windows (tuple[int, int]): Its window and stride, in tokens.
+    passes (int): How often it read each window.
     unit (str): "token" where each token has kept the row of its last wordpiece only.
     attention (Optional[str]): What of the attention of each block there is besides, in a
         list of arrays named "attention": "queries_keys" or "scores".
@@ -42,6 +43,7 @@ class BackboneData(TransformerData):
     layers: tuple[int, ...] = ()
     sha256: str = ""
     windows: tuple[int, int] = (0, 0)
+    passes: int = 1
     unit: Unit = "piece"
     attention: Optional[Attention] = None
     max_length: int = 0

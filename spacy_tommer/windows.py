@@ -246,15 +246,14 @@ def limit_pieces(tokenizer: Tokenizer, most: Optional[int]) -> int:
     """Set a tokenizer up to cut long texts into overlapping parts.
 
     tokenizer (Tokenizer): The tokenizer, with its special tokens.
-    most (Optional[int]): Most wordpieces in a part, special tokens included.
+    most (Optional[int]): Most wordpieces in a part, without special tokens.
     RETURNS (int): How many wordpieces a part repeats of the one before.
     """
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     if most is None:
         return 0
-    overlap = (most - tokenizer.num_special_tokens_to_add(False)) // 4
-    tokenizer.enable_truncation(most, stride=overlap)
+    overlap = most // 4
+    longest = most + tokenizer.num_special_tokens_to_add(False)
+    tokenizer.enable_truncation(longest, stride=overlap)
     return overlap
 
 
