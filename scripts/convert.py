@@ -1,6 +1,7 @@
 """Convert corpora to DocBins with gold mentions. A folder appears whole or not at all."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Optional
@@ -18,6 +19,7 @@ from spacy_tommer.corpora.report import Report, TooManyErrors
 from spacy_tommer.corpora.seen import SeenTexts
 from spacy_tommer.corpora.sets import BENCHMARKS, TRAINING, find_files, read_set
 from spacy_tommer.corpora.split import in_share
+from spacy_tommer.corpora.typed import read_typed
 from spacy_tommer.shards import ShardWriter
 
 SHARD = 500
@@ -130,6 +132,27 @@ def benchmarks(
                     report.count("text dropped that has no mention")
         print(f"{name}: {texts:,} texts with {mentions:,} mentions")
         print(report.summary())
+
+
+@app.command()
+def typed(source: Path, output: Path, max_errors: MaxErrors = 100) -> None:
+    """Write the typed texts of SOURCE to OUTPUT, with all keys that training reads.
+
+    SOURCE is a DocBin or a folder of them, with doc.spans["entities"] or doc.ents, or a
+    column file with BIO tags.
+    """
+    nlp = spacy.blank("en")
+    report = Report(max_errors)
+    texts, labels = 0, Counter()
+    with whole_folder(output) as folder, ShardWriter(folder, SHARD) as shards:
+        for doc in stream(read_typed(source, nlp, report), nlp, source.name):
+            texts += 1
+            labels.update(span.label_ for span in doc.spans["entities"])
+            shards.add(doc)
+    if not labels:
+        raise ValueError(f"No text in {source} has an entity.")
+    print(f"{source}: {texts:,} texts with {labels.total():,} entities: {dict(labels)}")
+    print(report.summary())
 
 
 @app.command()

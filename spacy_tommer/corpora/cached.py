@@ -11,6 +11,7 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
+from ..entities.candidates import ENTITIES_KEY, GOLD_KEY
 from ..state_cache import CachedStates, StateCache
 from ..states import Unit
 from .prepared import Chunk, prepare, read_chunk
@@ -28,6 +29,7 @@ def CachedCorpus(
     limit: int = 0,
     transformer: str = "transformer",
     unit: Unit = "token",
+    propose_gold: bool = False,
 ) -> Callable[[Language], Iterator[Example]]:
     """Build a reader whose predicted Docs carry the states of the frozen transformer,
     which `spacy_tommer.Backbone.v1` leaves alone: it runs once for each text, and never
@@ -43,6 +45,9 @@ def CachedCorpus(
     limit (int): Read a random sample of so many examples, always the same; 0 for all.
     transformer (str): Name of the transformer pipe.
     unit (str): What a state stands for: "token" or "piece".
+    propose_gold (bool): Let predicted Docs carry the gold entities, without their labels,
+        as doc.spans["gold"], so that a component that types mentions learns from each. For
+        training texts alone: scores on texts with it would be too good.
     RETURNS (Callable[[Language], Iterator[Example]]): The reader.
     """
     cache = Path(cache)
@@ -65,9 +70,23 @@ def CachedCorpus(
             rng.shuffle(chunks)
         for start in range(0, len(chunks), MIXED):
             part = chunks[start : start + MIXED]
-            yield from mix(part, states, nlp, rng if shuffle else None)
+            for example in mix(part, states, nlp, rng if shuffle else None):
+                if propose_gold:
+                    propose(example)
+                yield example
 
     return read
+
+
+def propose(example: Example) -> None:
+    """Give the predicted Doc of an example the gold entities as spans without labels.
+
+    example (Example): The example, whose Docs have the same tokens.
+    """
+    gold = example.reference.spans.get(ENTITIES_KEY, [])
+    example.predicted.spans[GOLD_KEY] = [
+        example.predicted[span.start : span.end] for span in gold
+    ]
 
 
 def prepare_corpus(path: Path, cache: Path, nlp: Language) -> list[Path]:

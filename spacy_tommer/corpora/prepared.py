@@ -70,7 +70,8 @@ class Chunk:
 
         i (int): Its place in the chunk.
         nlp (Language): The pipeline whose tokenizer the chunk was made with.
-        RETURNS (Example): The predicted Doc without annotation, and the reference.
+        RETURNS (Example): The predicted Doc without annotation, and the reference. Its
+            groups of spans tell in `attrs["labels"]` which labels the chunk has.
         """
         predicted = nlp.make_doc(self.texts[i])
         reference = predicted.copy()
@@ -85,7 +86,9 @@ class Chunk:
                 if key == ENTS:
                     reference.set_ents(spans)
                 else:
-                    reference.spans[key.removeprefix("spans.")] = spans
+                    name = key.removeprefix("spans.")
+                    reference.spans[name] = spans
+                    reference.spans[name].attrs["labels"] = self.labels
         return Example(predicted, reference)
 
     def add_targets(self, i: int, reference: Doc, first: int, last: int) -> None:

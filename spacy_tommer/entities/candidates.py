@@ -1,0 +1,54 @@
+"""What spaCy's span categorizers are given to label: tommer's mentions."""
+
+from collections.abc import Callable, Iterable
+from typing import Optional
+
+import numpy as np
+from spacy.tokens import Doc
+from thinc.api import Ops, get_current_ops
+from thinc.types import Ragged
+
+# Keys of doc.spans: typed entities, and in training texts the gold ones without types.
+ENTITIES_KEY = "entities"
+GOLD_KEY = "gold"
+
+
+def make_mention_suggester(spans_key: str = "mentions") -> Callable[..., Ragged]:
+    """Make the suggester that is registered as spacy_tommer.mention_suggester.v1.
+
+    In training it adds the gold spans, so that each is learned (section 5): those that
+    `spacy_tommer.CachedCorpus.v1` with `propose_gold = true` puts on predicted Docs.
+
+    spans_key (str): Key of doc.spans with tommer's mentions.
+    RETURNS (Callable[..., Ragged]): The suggester. For each Doc it gives first token and
+        the token behind the last of each span once, in the order of the text.
+    """
+
+    def suggest(docs: Iterable[Doc], *, ops: Optional[Ops] = None) -> Ragged:
+        ops = get_current_ops() if ops is None else ops
+        found = [candidates(doc, spans_key) for doc in docs]
+        rows = np.array([span for spans in found for span in spans], dtype="i")
+        lengths = np.array([len(spans) for spans in found], dtype="i")
+        return Ragged(ops.asarray2i(rows.reshape(-1, 2)), ops.asarray1i(lengths))
+
+    return suggest
+
+
+def candidates(doc: Doc, spans_key: str) -> list[tuple[int, int]]:
+    """List the spans of a Doc that may be entities.
+
+    doc (Doc): The Doc.
+    spans_key (str): Key of doc.spans with tommer's mentions.
+    RETURNS (list[tuple[int, int]]): First token and the token behind the last of each.
+    """
+    if spans_key not in doc.spans:
+        raise ValueError(
+            f"The Doc has no mentions: doc.spans[{spans_key!r}] is missing. tommer must "
+            "run before the component that labels them. In training, it is frozen and "
+            "annotates the Docs:\n"
+            "    [training]\n"
+            '    frozen_components = ["transformer","tommer"]\n'
+            '    annotating_components = ["transformer","tommer"]'
+        )
+    groups = [doc.spans[key] for key in (spans_key, GOLD_KEY) if key in doc.spans]
+    return sorted({(span.start, span.end) for group in groups for span in group})

@@ -1,0 +1,115 @@
+"""Labels with the definitions that tell what they mean, and their vectors."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from spacy_transformers import Transformer
+
+from ..states import read_states
+
+Labels = Union[Mapping[str, str], Sequence[str]]
+Vectors = NDArray[np.float32]
+
+
+def read_labels(labels: Labels) -> dict[str, str]:
+    """Find the text that stands for each label.
+
+    labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels that
+        speak for themselves.
+    RETURNS (dict[str, str]): By label, its name and behind a colon its definition.
+    """
+    if isinstance(labels, str):
+        raise ValueError(
+            f'`labels` lists labels or has a definition for each: ["{labels}"], or '
+            f'{{"{labels}": "what it means"}}.'
+        )
+    texts: dict[str, str] = {}
+    for label in labels:
+        if not isinstance(label, str) or not label.strip():
+            raise ValueError(f"A label is a text that is not empty, and {label!r} is not.")
+        if label in texts:
+            raise ValueError(
+                f"The label {label!r} is given twice. Give each label a name of its own."
+            )
+        texts[label] = spoken(label)
+        if isinstance(labels, Mapping):
+            definition = labels[label]
+            if not isinstance(definition, str) or not definition.strip():
+                raise ValueError(
+                    f"The label {label!r} has an empty definition. Write what it means, or "
+                    "give `labels` as a list to do without definitions."
+                )
+            texts[label] = f"{texts[label]}: {definition.strip()}"
+    return texts
+
+
+def spoken(label: str) -> str:
+    """Write a label as words."""
+    return " ".join(label.replace("_", " ").replace("-", " ").split()) or label
+
+
+def embed(
+    texts: Iterable[str], transformer: Transformer, layer: Optional[int]
+) -> dict[str, Vectors]:
+    """Give texts the mean of the states of their wordpieces.
+
+    texts (Iterable[str]): The texts.
+    transformer (Transformer): The pipe whose model makes the states.
+    layer (Optional[int]): The block that is read, counted from 0; by default the last.
+    RETURNS (dict[str, Vectors]): Each text's vector. (d,)
+    """
+    vocab = Vocab()
+    texts = list(dict.fromkeys(texts))
+    docs = (Doc(vocab, words=text.split()) for text in texts)
+    vectors = {}
+    for text, doc in zip(texts, transformer.pipe(docs, batch_size=256)):
+        states = transformer.model.ops.to_numpy(read_states(doc, layer, "piece").dataXd)
+        vectors[text] = states.astype("float32").mean(axis=0)
+    return vectors
+
+
+@dataclass
+class TrainingType:
+    """A type of training texts.
+
+    name (str): Its name. Labels of the same name are one type.
+    definitions (list[str]): Ways to tell what it means; none if the name says it.
+    """
+
+    name: str
+    definitions: list[str]
+
+    def texts(self, other: str) -> list[str]:
+        """List the forms in which a head sees the type in training: with its name, without
+        it, and under a wrong one, so that it learns to read definitions.
+
+        other (str): Name of another type.
+        RETURNS (list[str]): The texts.
+        """
+        named = [f"{self.name}: {definition}" for definition in self.definitions]
+        misnamed = [f"{other}: {definition}" for definition in self.definitions[-1:]]
+        return [self.name, *named, *self.definitions, *misnamed]
+
+
+def read_types(path: Path) -> dict[str, TrainingType]:
+    """Read the types of training texts.
+
+    path (Path): A JSON file that has by label "name" and "definitions".
+    RETURNS (dict[str, TrainingType]): The types by label.
+    """
+    types = {}
+    for label, entry in json.loads(path.read_text("utf-8")).items():
+        name, definitions = entry.get("name"), entry.get("definitions")
+        if not name or not definitions or not all(definitions):
+            raise ValueError(
+                f'In {path}, {label!r} lacks its "name" or "definitions", or one is empty.'
+            )
+        types[label] = TrainingType(name, definitions)
+    return types

@@ -1,0 +1,190 @@
+"""TypeScorer.v1: the thinc side of the head that types mentions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from thinc.api import ArgsKwargs, Model, get_torch_default_device, torch2xp, xp2torch
+from thinc.types import Floats2d
+from thinc.util import get_array_module
+
+from ..model import HeadShim
+from ..states import read_states
+from ..tensors import from_bytes, to_bytes
+from .type_head import TypeHead
+
+# Mentions that are scored at once, so that memory does not grow with a document.
+BATCH_MENTIONS = 4096
+
+
+@dataclass
+class TypeQuestion:
+    """Mentions, and the types that they are compared with.
+
+    docs (Sequence[Doc]): Docs with states.
+    spans (Sequence[NDArray]): Of each Doc, first token and the token behind the last of
+        its mentions. (m, 2) each
+    definitions (NDArray): The vector of each type. (C, d)
+    """
+
+    docs: Sequence[Doc]
+    spans: Sequence[NDArray[np.intp]]
+    definitions: NDArray[np.float32]
+
+
+def TypeScorer(
+    layer: Optional[int] = None,
+    definition_layer: Optional[int] = None,
+    rank: int = 256,
+    hidden: int = 512,
+) -> Model[TypeQuestion, Floats2d]:
+    """Build the model of the `tommer_zeroshot` component.
+
+    layer (Optional[int]): The block whose states mentions are read at, counted from 0; by
+        default the last one that the transformer gives.
+    definition_layer (Optional[int]): The block for definitions, with the same default.
+    rank (int): Width that mentions and definitions are projected to.
+    hidden (int): Hidden units of both projections.
+    RETURNS (Model[TypeQuestion, Floats2d]): The model. It gives logits of each type against
+        none, one row per mention.
+    """
+    shim = HeadShim(None, serialize_model=write, deserialize_model=read)
+    return Model(
+        "type_scorer",
+        forward,
+        dims={"nI": None},
+        attrs={
+            "layer": layer,
+            "definition_layer": definition_layer,
+            "rank": rank,
+            "hidden": hidden,
+            "vectors": {},
+        },
+        shims=[shim],
+    )
+
+
+def set_type_head(model: Model, head: TypeHead) -> None:
+    """Give a model its head.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    head (TypeHead): The head.
+    """
+    for name in ("rank", "hidden"):
+        if model.attrs[name] != getattr(head, name):
+            raise ValueError(
+                f"The head was made with {name} = {getattr(head, name)}, and the config "
+                f"says {model.attrs[name]}. Write in [components.tommer_zeroshot.model]:\n"
+                f"    {name} = {getattr(head, name)}"
+            )
+    model.set_dim("nI", head.width, force=True)
+    model.shims[0]._model = head.to(get_torch_default_device())
+
+
+def write(head: Optional[TypeHead], **metadata: str) -> bytes:
+    """Write a head as safetensors; nothing if there is none.
+
+    head (Optional[TypeHead]): The head.
+    metadata (str): What else the file shall tell, such as the backbone.
+    RETURNS (bytes): A whole safetensors file.
+    """
+    return b"" if head is None else to_bytes(head.state_dict(), metadata)
+
+
+def read_type_head(data: bytes, origin: str) -> tuple[TypeHead, dict[str, str]]:
+    """Read a head from safetensors.
+
+    data (bytes): A whole safetensors file.
+    origin (str): Where it comes from, for errors.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and the file's metadata.
+    """
+    weights, metadata = from_bytes(data, origin)
+    if "definition.2.weight" not in weights:
+        raise ValueError(f"{origin} holds no head that types mentions.")
+    hidden, width = weights["definition.2.weight"].shape
+    head = TypeHead(width, len(weights["definition.5.bias"]), hidden)
+    head.load_state_dict(weights)
+    return head, metadata
+
+
+def read(head: Any, data: bytes, device: torch.device) -> Optional[TypeHead]:
+    """Read the head of a model, if it had one, for thinc."""
+    return read_type_head(data, "The saved head")[0].to(device) if data else None
+
+
+def forward(
+    model: Model, question: TypeQuestion, is_train: bool
+) -> tuple[Floats2d, Callable]:
+    """Score mentions against types. No gradient goes to the states."""
+    vectors = mention_vectors(model, question)
+    definitions = model.ops.asarray2f(question.definitions)
+    if is_train:
+        return score(model, vectors, definitions, True)
+    starts = range(0, len(vectors), BATCH_MENTIONS)
+    parts = (vectors[start : start + BATCH_MENTIONS] for start in starts)
+    scores = [score(model, part, definitions, False)[0] for part in parts]
+    nothing = model.ops.alloc2f(0, len(definitions))
+    return model.ops.xp.concatenate([nothing, *scores]), lambda d_scores: question
+
+
+def score(
+    model: Model, vectors: Floats2d, definitions: Floats2d, is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], Any]]:
+    """Run the head once.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    vectors (Floats2d): Vectors of mentions. (M, 3d)
+    definitions (Floats2d): Vectors of types. (C, d)
+    is_train (bool): Whether gradients will be asked for.
+    RETURNS (tuple): Logits (M, C), and a callback that takes their gradient.
+    """
+    inputs = tuple(xp2torch(array) for array in (vectors, definitions))
+    output, backprop = model.shims[0](ArgsKwargs(inputs, {}), is_train)
+    return torch2xp(output, ops=model.ops), lambda d_scores: backprop(
+        ArgsKwargs((output,), {"grad_tensors": xp2torch(d_scores)})
+    )
+
+
+def mention_vectors(model: Model, question: TypeQuestion) -> Floats2d:
+    """Read the states of mentions.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    question (TypeQuestion): The mentions.
+    RETURNS (Floats2d): The states of the first and the last unit of each, and the mean of
+        all of them. (M, 3d)
+    """
+    width = model.get_dim("nI")
+    rows = [model.ops.alloc2f(0, 3 * width)]
+    for doc, spans in zip(question.docs, question.spans):
+        if len(spans):
+            states = read_states(doc, model.attrs["layer"])
+            if states.dataXd.shape[1] not in (0, width):
+                raise ValueError(
+                    f"The head that types mentions reads states of width {width}, and the "
+                    f"transformer gives {states.dataXd.shape[1]}: it is not the backbone "
+                    "that the head was trained on."
+                )
+            rows.append(span_vectors(states.dataXd, states.lengths, spans))
+    return model.ops.xp.concatenate([model.ops.asarray2f(part) for part in rows])
+
+
+def span_vectors(states: Any, lengths: NDArray, spans: NDArray) -> Any:
+    """Join the states at the edges of spans and the mean inside them.
+
+    states (Floats2d): One state for each token that has one. (N, d)
+    lengths (NDArray): Whether a token has a state. (T,)
+    spans (NDArray): First token and the token behind the last of each span. (m, 2)
+    RETURNS (Floats2d): Their vectors; a token without a state has that of the one before.
+        (m, 3d)
+    """
+    xp = get_array_module(states)
+    place = np.maximum(np.cumsum(lengths) - 1, 0)
+    first, last = xp.asarray(place[spans[:, 0]]), xp.asarray(place[spans[:, 1] - 1])
+    total = xp.cumsum(states, axis=0, dtype="float64")
+    count = (last + 1 - first)[:, None]
+    mean = (total[last] - total[first] + states[first]) / count
+    return xp.concatenate([states[first], states[last], mean], axis=1, dtype="float32")

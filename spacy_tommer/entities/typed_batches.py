@@ -1,0 +1,136 @@
+"""What a batch of training texts teaches about types: mentions against the types in the
+batch and some others, or against none.
+
+Axis letters: M mentions; C types of the batch, a column before them for none.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.training import Example
+from spacy_transformers import Transformer
+
+from .definitions import TrainingType, Vectors, embed
+
+# Types that a batch is compared with besides those that occur in it.
+OTHERS = 64
+
+
+@dataclass
+class TypedBatch:
+    """Targets of the mentions of a batch.
+
+    definitions (Vectors): The vector of each type. (C, d)
+    targets (NDArray): Column of each mention's type, 0 for none. (M,)
+    counted (NDArray): Whether a type was looked for in the text of a mention. (M, C+1)
+    """
+
+    definitions: Vectors
+    targets: NDArray[np.intp]
+    counted: NDArray[np.bool_]
+
+    def loss(self, logits: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
+        """Compute the cross-entropy over the types and none, whose logit is 0.
+
+        logits (NDArray): Logits of each type against none. (M, C)
+        RETURNS (tuple[float, NDArray]): The mean loss, and its gradient. (M, C)
+        """
+        rows = np.arange(len(logits))
+        scores = np.concatenate([np.zeros_like(logits[:, :1]), logits], axis=1)
+        scores = np.where(self.counted, scores, -np.inf)
+        scores -= scores.max(axis=1, keepdims=True)
+        shares = np.exp(scores)
+        shares /= shares.sum(axis=1, keepdims=True)
+        loss = -np.log(np.maximum(shares[rows, self.targets], 1e-12)).mean()
+        shares[rows, self.targets] -= 1
+        return float(loss), (shares[:, 1:] / len(rows)).astype("float32")
+
+
+class TypeSampler:
+    """Choose what the mentions of a batch are compared with.
+
+    types (dict[str, TrainingType]): The types by label of the training texts.
+    transformer (Transformer): The pipe whose model embeds their definitions.
+    layer (Optional[int]): The block that is read, counted from 0; by default the last.
+    spans_key (str): Key of doc.spans with the gold mentions.
+    seed (int): Seed of the choice.
+    """
+
+    def __init__(
+        self,
+        types: dict[str, TrainingType],
+        transformer: Transformer,
+        layer: Optional[int],
+        spans_key: str,
+        seed: int = 0,
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.spans_key = spans_key
+        self.names = {label: type_.name for label, type_ in types.items()}
+        texts: dict[str, list[str]] = {}
+        names = sorted(set(self.names.values()))
+        for type_ in types.values():
+            other = self.rng.choice(names)
+            texts.setdefault(type_.name, []).extend(type_.texts(other))
+        vectors = embed(
+            (text for forms in texts.values() for text in forms), transformer, layer
+        )
+        self.vectors = {
+            name: [vectors[text] for text in dict.fromkeys(forms)]
+            for name, forms in texts.items()
+        }
+
+    def batch(
+        self, examples: Sequence[Example], spans: Sequence[NDArray[np.intp]]
+    ) -> TypedBatch:
+        """Find the targets of mentions.
+
+        A mention that is not in the gold ones counts as none of those types alone that its
+        corpus marks, as far as `attrs["labels"]` of the gold spans tells them.
+
+        examples (Sequence[Example]): The examples.
+        spans (Sequence[NDArray]): First token and the token behind the last of the mentions
+            of each. (m, 2)
+        RETURNS (TypedBatch): The targets, with the definitions in forms chosen by chance.
+        """
+        gold = [self.gold_types(example) for example in examples]
+        present = {name for types in gold for name in types.values()}
+        others = self.rng.sample(sorted(self.vectors), min(OTHERS, len(self.vectors)))
+        columns = {name: i for i, name in enumerate(sorted(present | set(others)), 1)}
+        targets, counted = [], []
+        for example, types, places in zip(examples, gold, spans):
+            marked = self.marked(example, columns)
+            for start, end in places.tolist():
+                name = types.get((start, end))
+                targets.append(columns.get(name, 0))
+                counted.append(marked if name is None else np.ones_like(marked))
+        forms = [self.rng.choice(self.vectors[name]) for name in columns]
+        return TypedBatch(np.array(forms), np.array(targets), np.array(counted))
+
+    def gold_types(self, example: Example) -> dict[tuple[int, int], str]:
+        """Find the types of the gold mentions, by their tokens in the predicted Doc."""
+        types: dict[tuple[int, int], str] = {}
+        gold = example.reference.spans.get(self.spans_key, [])
+        for span in example.get_aligned_spans_y2x(gold, allow_overlap=True):
+            if span.label_ not in self.names:
+                raise ValueError(
+                    f"The training texts have the label {span.label_!r}, which is not among "
+                    f"the {len(self.names)} training types. Write it into the file that "
+                    "`definitions` of [initialize.components.tommer_zeroshot] names; "
+                    "without such a file, the labels of the first 1,000 texts are taken."
+                )
+            types.setdefault((span.start, span.end), self.names[span.label_])
+        return types
+
+    def marked(self, example: Example, columns: dict[str, int]) -> NDArray[np.bool_]:
+        """Tell which types were looked for in a text. (C+1,)"""
+        gold = example.reference.spans.get(self.spans_key)
+        labels = None if gold is None else gold.attrs.get("labels")
+        if labels is None:
+            return np.ones(len(columns) + 1, dtype="bool")
+        names = {self.names[label] for label in labels if label in self.names}
+        return np.array([True, *(name in names for name in columns)])

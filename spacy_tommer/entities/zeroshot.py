@@ -1,0 +1,303 @@
+"""The `tommer_zeroshot` component: gives mentions the types that definitions tell of."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples
+from spacy_transformers import Transformer
+from thinc.api import Model, Optimizer, fix_random_seed
+from thinc.types import Floats2d
+
+from ..component import Setting
+from ..decoding import logit, sigmoid
+from .candidates import candidates
+from .definitions import Labels, TrainingType, embed, read_labels, read_types
+from .ents import earlier_ents, set_ents, set_spans
+from .scorer import entity_score
+from .shipped import find_shipped, read_shipped_types
+from .type_head import TypeHead
+from .type_scorer import TypeQuestion, set_type_head
+from .typed_batches import TypeSampler
+
+Found = tuple[list[NDArray[np.intp]], Floats2d]
+
+
+class ZeroShot(TrainablePipe):
+    """Pipeline component that compares mentions with definitions of types.
+
+    Settings can be changed at any time, and so can the labels: `set_labels`, `add_label`.
+    """
+
+    mentions_key = Setting()
+    spans_key = Setting()
+    threshold = Setting(logit)
+    keep_untyped = Setting()
+    overwrite_ents = Setting()
+
+    def __init__(
+        self,
+        transformer: Transformer,
+        model: Model[TypeQuestion, Floats2d],
+        name: str = "tommer_zeroshot",
+        *,
+        labels: Labels = (),
+        mentions_key: str = "mentions",
+        spans_key: str = "entities",
+        threshold: float = 0.5,
+        keep_untyped: bool = False,
+        overwrite_ents: bool = False,
+        scorer: Optional[Callable] = entity_score,
+    ) -> None:
+        """Initialize the component; the arguments are those of `make_zeroshot`, but for the
+        pipe whose model embeds definitions."""
+        self.transformer = transformer
+        self.vocab = transformer.vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.sampler: Optional[TypeSampler] = None
+        self.cfg: dict[str, Any] = {"texts": {}}
+        self.mentions_key = mentions_key
+        self.spans_key = spans_key
+        self.threshold = threshold
+        self.keep_untyped = keep_untyped
+        self.overwrite_ents = overwrite_ents
+        self.set_labels(labels)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): The labels that the component assigns."""
+        return tuple(self.cfg["texts"])
+
+    @property
+    def label_data(self) -> dict[str, str]:
+        """RETURNS (dict[str, str]): The text that stands for each label."""
+        return dict(self.cfg["texts"])
+
+    def set_labels(self, labels: Labels) -> None:
+        """Assign other labels from now on.
+
+        labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels
+            that speak for themselves.
+        """
+        self.cfg["texts"] = read_labels(labels)
+
+    def add_label(self, label: str, definition: Optional[str] = None) -> int:
+        """Assign one more label from now on.
+
+        label (str): The label.
+        definition (Optional[str]): What it means.
+        RETURNS (int): 0 if the label was there already with this definition, otherwise 1.
+        """
+        new = read_labels([label] if definition is None else {label: definition})
+        if self.cfg["texts"].get(label) == new[label]:
+            return 0
+        self.cfg["texts"] = {**self.cfg["texts"], **new}
+        return 1
+
+    def definitions(self) -> Floats2d:
+        """Get the vectors of the labels; those that are not known yet are made.
+
+        RETURNS (Floats2d): One row per label. (C, d)
+        """
+        known, texts = self.model.attrs["vectors"], self.cfg["texts"].values()
+        new = [text for text in texts if text not in known]
+        if new or len(known) > len(texts):
+            layer = self.model.attrs["definition_layer"]
+            known.update(embed(new, self.transformer, layer))
+            self.model.attrs["vectors"] = {text: known[text] for text in texts}
+        rows = [self.model.attrs["vectors"][text] for text in texts]
+        return np.array(rows, dtype="f").reshape(len(rows), self.model.get_dim("nI"))
+
+    def predict(self, docs: Iterable[Doc]) -> Found:
+        """Score the mentions of Docs against every label, without modifying the Docs.
+
+        docs (Iterable[Doc]): The Docs, with mentions and hidden states.
+        RETURNS (tuple): Of each Doc, first token and the token behind the last of its
+            mentions; and, for all of them, the logits of each label against none plus
+            tommer's logit: the odds of being a mention and of having the type. (M, C)
+        """
+        docs = list(docs)
+        spans = [self.candidates(doc) for doc in docs]
+        if not self.labels or not sum(map(len, spans)):
+            return spans, np.zeros((sum(map(len, spans)), len(self.labels)), dtype="f")
+        self.ensure_head()
+        question = TypeQuestion(docs, spans, self.definitions())
+        logits = self.model.ops.to_numpy(self.model.predict(question))
+        return spans, logits + self.mention_logits(docs, spans)[:, None]
+
+    def candidates(self, doc: Doc) -> NDArray[np.intp]:
+        """List the mentions of a Doc. (m, 2)"""
+        return np.array(candidates(doc, self.mentions_key), "intp").reshape(-1, 2)
+
+    def mention_logits(
+        self, docs: Sequence[Doc], spans: Sequence[NDArray[np.intp]]
+    ) -> NDArray[np.float32]:
+        """Get tommer's logits of spans.
+
+        docs (Sequence[Doc]): The Docs.
+        spans (Sequence[NDArray]): Their spans. (m, 2) each
+        RETURNS (NDArray): The logits; a gold span that is no mention has that of the least
+            sure mention, and one without a score has 0. (M,)
+        """
+        logits: list[float] = []
+        for doc, places in zip(docs, spans):
+            group = doc.spans[self.mentions_key]
+            scores = group.attrs.get("scores", [0.5] * len(group))
+            found = {(span.start, span.end): s for span, s in zip(group, scores)}
+            least = min(scores, default=0.5)
+            logits += [found.get((start, end), least) for start, end in places.tolist()]
+        odds = np.clip(np.array(logits, dtype="float64"), 1e-4, 1 - 1e-4)
+        return np.log(odds / (1 - odds)).astype("float32")
+
+    def ensure_head(self) -> None:
+        """Take the shipped head for the transformer, unless there is a head."""
+        if self.model.shims[0]._model is None:
+            set_type_head(self.model, find_shipped(self.transformer, self.model))
+
+    def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
+        """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
+
+        docs (Iterable[Doc]): The Docs.
+        found (tuple): What `predict` gave.
+        """
+        spans, logits = found
+        least = logit(self.threshold)
+        offset = 0
+        for doc, places in zip(docs, spans):
+            scores = logits[offset : offset + len(places)]
+            offset += len(places)
+            best = scores.argmax(axis=1) if self.labels else np.zeros(len(places), "i")
+            top = scores.max(axis=1, initial=-np.inf)
+            self.annotate(doc, places, best, sigmoid(top).tolist(), top > least)
+
+    def annotate(
+        self,
+        doc: Doc,
+        places: NDArray[np.intp],
+        best: NDArray[np.intp],
+        scores: Sequence[float],
+        typed: NDArray[np.bool_],
+    ) -> None:
+        """Write the mentions of one Doc.
+
+        doc (Doc): The Doc.
+        places (NDArray): First token and the token behind the last of each. (m, 2)
+        best (NDArray): Its best label. (m,)
+        scores (Sequence[float]): The probability of that. (m,)
+        typed (NDArray): Whether it has a type. (m,)
+        """
+        untyped = {
+            (span.start, span.end): span.label_ for span in doc.spans[self.mentions_key]
+        }
+        labels = [doc.vocab.strings.add(label) and label for label in self.labels]
+        chosen = [i for i in range(len(places)) if typed[i] or self.keep_untyped]
+        spans = [
+            Span(doc, start, end, labels[best[i]] if typed[i] else untyped[start, end])
+            for i in chosen
+            for start, end in (places[i].tolist(),)
+        ]
+        set_spans(doc, self.spans_key, spans, [scores[i] for i in chosen])
+        with_type = [i for i, place in enumerate(chosen) if typed[place]]
+        earlier = earlier_ents(doc, self.mentions_key)
+        flat = [ent for ent in doc.ents if ent not in earlier] if self.keep_untyped else []
+        set_ents(
+            doc,
+            [spans[i] for i in with_type],
+            [scores[chosen[i]] for i in with_type],
+            earlier,
+            self.overwrite_ents,
+            flat,
+        )
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[dict[str, float]] = None,
+    ) -> dict[str, float]:
+        """Learn from examples whose predicted Docs carry hidden states and mentions.
+
+        examples (Iterable[Example]): The examples; reference.spans[spans_key] has the typed
+            mentions.
+        drop (float): The dropout rate, of which the head makes no use: it has its own.
+        sgd (Optional[Optimizer]): The optimizer.
+        losses (Optional[dict[str, float]]): Losses by component, updated.
+        RETURNS (dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "ZeroShot.update")
+        if self.sampler is None:
+            raise ValueError(
+                f"{self.name!r} has not read its training types. Call nlp.initialize() "
+                "before nlp.update()."
+            )
+        docs = [example.predicted for example in examples]
+        spans = [self.candidates(doc) for doc in docs]
+        if not sum(map(len, spans)):
+            return losses
+        batch = self.sampler.batch(examples, spans)
+        question = TypeQuestion(docs, spans, batch.definitions)
+        scores, backprop = self.model.begin_update(question)
+        loss, d_scores = batch.loss(self.model.ops.to_numpy(scores))
+        backprop(self.model.ops.asarray2f(d_scores))
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        definitions: Optional[str] = None,
+        pretrained: Optional[str] = None,
+        seed: int = 0,
+    ) -> None:
+        """Read the types of the training texts, and make a head or take a shipped one.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
+        nlp (Optional[Language]): The pipeline.
+        definitions (Optional[str]): A JSON file that has, by label of the training texts,
+            "name" and "definitions"; without one the labels in the sample speak for
+            themselves. Without `labels` of its own, the component assigns these.
+        pretrained (Optional[str]): Name of a shipped model whose head is taken.
+        seed (int): Seed of the weights, and of the choice of types to compare with.
+        """
+        fix_random_seed(seed)
+        layer = self.model.attrs["definition_layer"]
+        if pretrained is not None:
+            head = read_shipped_types(pretrained, self.transformer, self.model)
+            set_type_head(self.model, head)
+        elif self.model.shims[0]._model is None:
+            width = len(next(iter(embed(["mention"], self.transformer, layer).values())))
+            attrs = self.model.attrs
+            set_type_head(self.model, TypeHead(width, attrs["rank"], attrs["hidden"]))
+        if definitions is not None:
+            types = read_types(Path(definitions))
+        else:
+            sample = list(islice(get_examples(), 1000))
+            validate_examples(sample, "ZeroShot.initialize")
+            gold = (eg.reference.spans.get(self.spans_key, []) for eg in sample)
+            names = sorted({span.label_ for group in gold for span in group})
+            types = {
+                label: TrainingType(text, []) for label, text in read_labels(names).items()
+            }
+        if types:
+            self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
+        if not self.labels:
+            firsts = {label: type_.definitions[:1] for label, type_ in types.items()}
+            described = all(firsts.values())
+            self.set_labels({k: v[0] for k, v in firsts.items()} if described else [*types])

@@ -1,0 +1,125 @@
+"""Score typed entities of texts whose labels a pipeline was not trained on."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import minibatch
+
+Reader = Callable[[Language], Iterable[Example]]
+
+
+@dataclass
+class TypedCounts:
+    """Counts of exact typed entities, by label.
+
+    right (Counter[str]): Entities that were found.
+    wrong (Counter[str]): Entities that are none.
+    missed (Counter[str]): Entities that were not found.
+    """
+
+    right: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, predicted: set[tuple], gold: set[tuple]) -> None:
+        """Count the entities of one text.
+
+        predicted (set[tuple]): Its entities, the label last.
+        gold (set[tuple]): Those of the gold Doc.
+        """
+        for counter, entities in (
+            (self.right, predicted & gold),
+            (self.wrong, predicted - gold),
+            (self.missed, gold - predicted),
+        ):
+            counter.update(entity[-1] for entity in entities)
+
+    def measures(self, labels: Optional[Iterable[str]] = None) -> dict[str, float]:
+        """Compute micro-averages.
+
+        labels (Optional[Iterable[str]]): The labels that count; all if None.
+        RETURNS (dict[str, float]): Precision, recall and F1 as "p", "r" and "f"; 0 where
+            they are not defined.
+        """
+        wanted = None if labels is None else set(labels)
+        right, wrong, missed = (
+            sum(n for label, n in counter.items() if wanted is None or label in wanted)
+            for counter in (self.right, self.wrong, self.missed)
+        )
+        return {
+            "p": right / max(right + wrong, 1),
+            "r": right / max(right + missed, 1),
+            "f": 2 * right / max(2 * right + wrong + missed, 1),
+        }
+
+
+def count_entities(
+    nlp: Language,
+    read: Reader,
+    labels: Mapping[str, str],
+    thresholds: Sequence[float] = (),
+    batch_size: int = 64,
+) -> list[TypedCounts]:
+    """Let a pipeline find entities of given types, and count them.
+
+    nlp (Language): A pipeline with `tommer_zeroshot`, whose labels are replaced.
+    read (Reader): Gives examples whose predicted Docs carry hidden states.
+    labels (Mapping[str, str]): Definitions by label. Gold entities of other labels do not
+        count.
+    thresholds (Sequence[float]): Thresholds of the component; by default its own.
+    batch_size (int): Docs at once.
+    RETURNS (list[TypedCounts]): The counts at each threshold.
+    """
+    pipe = nlp.get_pipe("tommer_zeroshot")
+    own = pipe.threshold
+    pipe.set_labels(labels)
+    counts = [TypedCounts() for _ in thresholds or [own]]
+    for examples in minibatch(read(nlp), batch_size):
+        docs = [example.predicted for example in examples]
+        docs = list(nlp.get_pipe("tommer").pipe(docs, batch_size=batch_size))
+        found = pipe.predict(docs)
+        untyped = [doc.ents for doc in docs]
+        for threshold, count in zip(thresholds or [own], counts):
+            pipe.threshold = threshold
+            pipe.set_annotations(docs, found)
+            for doc, example, ents in zip(docs, examples, untyped):
+                gold = entities(example.reference)
+                count.add(entities(doc), {one for one in gold if one[-1] in labels})
+                doc.ents = ents
+    pipe.threshold = own
+    return counts
+
+
+def entities(doc: Doc) -> set[tuple[int, int, str]]:
+    """List the entities of a Doc by characters."""
+    return {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
+
+
+def is_known(label: str, definition: str, names: set[str]) -> bool:
+    """Tell whether a type has a name that training texts have, too.
+
+    label (str): The label.
+    definition (str): Its definition, which may begin with its name and a comma.
+    names (set[str]): Names of the training types.
+    RETURNS (bool): Whether it is among them.
+    """
+    return not names.isdisjoint({label, definition.partition(",")[0]})
+
+
+def find_set(corpora: Path, name: str) -> Path:
+    """Find the DocBin of a set, or the folder that holds it.
+
+    corpora (Path): The folder with the sets.
+    name (str): Name of the set.
+    RETURNS (Path): Its test split if it has one.
+    """
+    for path in (corpora / name / "test.spacy", corpora / f"{name}.spacy", corpora / name):
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"There is no DocBin of {name!r} in {corpora}.")
