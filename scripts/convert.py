@@ -149,8 +149,8 @@ def typed(source: Path, output: Path, max_errors: MaxErrors = 100) -> None:
             texts += 1
             labels.update(span.label_ for span in doc.spans["entities"])
             shards.add(doc)
-    if not labels:
-        raise ValueError(f"No text in {source} has an entity.")
+        if not labels:
+            raise ValueError(f"No text in {source} has an entity.")
     print(f"{source}: {texts:,} texts with {labels.total():,} entities: {dict(labels)}")
     print(report.summary())
 

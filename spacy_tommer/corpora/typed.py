@@ -25,5 +25,5 @@ def read_typed(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
         return
     for file_ in walk_corpus(path, FILE_TYPE):
         for doc in DocBin().from_disk(file_).get_docs(nlp.vocab):
-            spans = doc.spans["entities"] if "entities" in doc.spans else doc.ents
+            spans = doc.spans.get("entities", doc.ents)
             yield set_gold(doc, [(span.start, span.end, span.label_) for span in spans])

@@ -118,7 +118,7 @@ class TypeSampler:
         for span in example.get_aligned_spans_y2x(gold, allow_overlap=True):
             if span.label_ not in self.names:
                 raise ValueError(
-                    f"The training texts have the label {span.label_!r}, which is not among "
+                    f"The training texts have the label {span.label_!r}, which is none of "
                     f"the {len(self.names)} training types. Write it into the file that "
                     "`definitions` of [initialize.components.tommer_zeroshot] names; "
                     "without such a file, the labels of the first 1,000 texts are taken."

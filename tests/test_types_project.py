@@ -1,0 +1,114 @@
+"""The steps of the project that work on typed texts, with a tiny backbone."""
+
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+
+import calibrate_types
+import convert
+import evaluate_types
+from spacy_tommer.entities.type_head import TypeHead
+from spacy_tommer.entities.type_scorer import set_type_head
+
+TYPES = Path(__file__).resolve().parents[1] / "assets/types"
+TEXTS = ["Ada met Bob in Rome .", "Bob likes Ada .", "Rome is old ."]
+ENTITIES = [[(0, 1, "PER"), (2, 3, "PER"), (4, 5, "LOC")], [(0, 1, "PER")], [(0, 1, "LOC")]]
+
+
+def typed_docs(nlp):
+    docs = []
+    for text, entities in zip(TEXTS, ENTITIES):
+        doc = nlp.make_doc(text)
+        doc.ents = [spacy.tokens.Span(doc, *entity) for entity in entities]
+        docs.append(doc)
+    return docs
+
+
+def read(folder):
+    vocab = spacy.blank("en").vocab
+    files = sorted(Path(folder).glob("*.spacy"))
+    return [doc for path in files for doc in DocBin().from_disk(path).get_docs(vocab)]
+
+
+def test_docbins_with_ents_get_all_keys(tmp_path, capsys):
+    nlp = spacy.blank("en")
+    DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "in.spacy")
+    convert.typed(tmp_path / "in.spacy", tmp_path / "out")
+    docs = read(tmp_path / "out")
+    for doc, entities in zip(docs, ENTITIES, strict=True):
+        for group in (doc.spans["entities"], doc.spans["mentions"], doc.ents):
+            assert [(s.start, s.end, s.label_) for s in group] == entities
+    assert "3 texts with 5 entities: {'PER': 3, 'LOC': 2}" in capsys.readouterr().out
+
+
+def test_column_files_are_read_and_nested_spans_win_over_ents(tmp_path):
+    (tmp_path / "in.txt").write_text("New B-LOC\nYork I-LOC\n\nnothing O\n", "utf-8")
+    convert.typed(tmp_path / "in.txt", tmp_path / "out")
+    first, second = read(tmp_path / "out")
+    assert [(s.text, s.label_) for s in first.spans["entities"]] == [("New York", "LOC")]
+    assert len(second.spans["entities"]) == 0 and "mentions" in second.spans
+
+    nlp = spacy.blank("en")
+    doc = nlp.make_doc("New York City")
+    doc.spans["entities"] = [spacy.tokens.Span(doc, 0, 2, "A"), doc.char_span(0, 13, "B")]
+    DocBin(docs=[doc]).to_disk(tmp_path / "nested.spacy")
+    convert.typed(tmp_path / "nested.spacy", tmp_path / "nested")
+    (read_back,) = read(tmp_path / "nested")
+    assert [s.label_ for s in read_back.spans["entities"]] == ["A", "B"]
+
+
+def test_texts_without_an_entity_are_refused(tmp_path):
+    (tmp_path / "in.txt").write_text("nothing O\n", "utf-8")
+    with pytest.raises(ValueError, match="has an entity"):
+        convert.typed(tmp_path / "in.txt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def zeroshot(make_nlp, tmp_path):
+    """Save a pipeline that takes every token for a mention, and give its folder."""
+    nlp = make_nlp("bert")
+    doc = nlp.get_pipe("transformer")(nlp.make_doc("Ada"))
+    nlp.get_pipe("tommer").model.initialize(X=[doc])
+    nlp.get_pipe("tommer").threshold = 0.0
+    pipe = nlp.add_pipe("tommer_zeroshot", config={"labels": ["thing"], "threshold": 0.001})
+    set_type_head(pipe.model, TypeHead(32))
+    nlp.to_disk(tmp_path / "nlp")
+    return tmp_path / "nlp"
+
+
+def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys):
+    nlp = spacy.blank("en")
+    DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "one.spacy")
+    types = {"one": {"PER": "a person", "LOC": "a place"}}
+    (tmp_path / "types.json").write_text(json.dumps(types), "utf-8")
+    calibrate_types.calibrate(
+        zeroshot, tmp_path / "out", tmp_path / "types.json", tmp_path, tmp_path / "cache"
+    )
+    assert "mean F1" in capsys.readouterr().out
+    chosen = spacy.load(tmp_path / "out").get_pipe("tommer_zeroshot")
+    assert chosen.threshold in calibrate_types.CANDIDATES
+    assert chosen.labels == ("thing",)
+
+    evaluate_types.evaluate_types(
+        [tmp_path / "out"],
+        types=tmp_path / "types.json",
+        corpora=tmp_path,
+        cache=tmp_path / "cache",
+        output=tmp_path / "metrics",
+    )
+    (scores,) = json.loads((tmp_path / "metrics.json").read_text("utf-8")).values()
+    assert scores["one"]["all"] == scores["mean"]["all"] == scores["one"]["new"]
+    assert 0 <= scores["one"]["all"] <= 1
+    assert "| types |" in (tmp_path / "metrics.md").read_text("utf-8")
+
+
+def test_the_definitions_that_come_with_the_project_are_whole():
+    for labels in json.loads((TYPES / "crossner.json").read_text("utf-8")).values():
+        assert all(definition.strip() for definition in labels.values())
+    for name in ("mix.json", "pile_ner.json"):
+        for entry in json.loads((TYPES / name).read_text("utf-8")).values():
+            assert entry["name"] and len(set(entry["definitions"])) >= 2
