@@ -6,6 +6,7 @@ The labels are made up, with a definition each, and are embedded before the cloc
 """
 
 import time
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -26,7 +27,7 @@ def measure(
     texts: Annotated[int, typer.Option(help="First texts of the corpus.")] = 200,
     repeats: int = 5,
 ) -> None:
-    """Print milliseconds per text for 1 to 1,000 labels, in turn, and the texts per second."""
+    """Print milliseconds per text for 1 to 1,000 labels, and the texts per second."""
     nlp = spacy_tommer.load(pipeline)
     zeroshot = (
         nlp.get_pipe("tommer_zeroshot")
@@ -35,7 +36,9 @@ def measure(
     )
     vocab = nlp.vocab
     files = walk_corpus(corpus, FILE_TYPE)
-    docs = (doc.text for file_ in files for doc in DocBin().from_disk(file_).get_docs(vocab))
+    docs = (
+        doc.text for file_ in files for doc in DocBin().from_disk(file_).get_docs(vocab)
+    )
     lines = [text for _, text in zip(range(texts), docs)]
     seconds: dict[int, list[float]] = {count: [] for count in COUNTS}
     vectors: dict[str, object] = {}

@@ -1,10 +1,13 @@
 """Write typed spans to doc.ents, as the last step of a pipeline that finds entities."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from spacy.language import Language
+from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example
 
 from ..decoding import greedy_decode
 
@@ -67,6 +70,14 @@ class EntsWriter:
         set_ents(doc, list(spans), spans.attrs["scores"], earlier, self.overwrite_ents)
         return doc
 
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score doc.ents with their labels.
+
+        examples (Iterable[Example]): The examples.
+        RETURNS (dict[str, Any]): ents_p, ents_r, ents_f and ents_per_type.
+        """
+        return get_ner_prf(examples)
+
 
 def set_spans(doc: Doc, key: str, spans: Sequence[Span], scores: Scores) -> None:
     """Write spans to doc.spans, sorted by their place.
@@ -90,12 +101,11 @@ def earlier_ents(doc: Doc, mentions_key: str) -> list[Span]:
 
     doc (Doc): The Doc.
     mentions_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (list[Span]): Its entities that are no mentions.
+    RETURNS (list[Span]): Its entities whose label is not that of mentions. Where the flat
+        threshold of tommer is the lower one, its entities are not all among its mentions.
     """
-    mentions = {
-        (span.start, span.end, span.label) for span in doc.spans.get(mentions_key, [])
-    }
-    return [ent for ent in doc.ents if (ent.start, ent.end, ent.label) not in mentions]
+    labels = {span.label for span in doc.spans.get(mentions_key, [])}
+    return [ent for ent in doc.ents if ent.label not in labels]
 
 
 def set_ents(

@@ -60,7 +60,8 @@ class Plan:
     steps (int): Steps of training.
     thresholds (list[float]): Where recall and precision are measured.
     backbones (dict[str, dict]): For each backbone its "name", its "layers" that are cached
-        in one pass, and the "layer" that is read where layers are not varied.
+        in one pass, and the "layer" that is read where layers are not varied; and "passes",
+        if it reads each window twice.
     base (dict[str, Any]): Settings of Run that differ from its defaults.
     vary (dict[str, list]): Values for settings of Run, one setting at a time. "all" stands
         for all layers of the backbone.
@@ -126,6 +127,8 @@ class Plan:
             self.thresholds,
             self.backbones[run.backbone]["name"],
         ]
+        if "passes" in self.backbones[run.backbone]:
+            shared.append(self.backbones[run.backbone]["passes"])
         return hashlib.sha256(json.dumps(shared).encode("utf-8")).hexdigest()[:16]
 
     def check(self) -> None:

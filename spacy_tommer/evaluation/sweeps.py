@@ -50,6 +50,7 @@ def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
         "corpora.dev.limit": PROGRESS_TEXTS,
         "components.transformer.model.name": backbone["name"],
         "components.transformer.model.layers": layers[run.matching],
+        "components.transformer.model.passes": backbone.get("passes", 1),
         "components.transformer.model.attention": READS[run.matching],
         "components.tommer.model.layer": run.layer,
         "components.tommer.model.rank": run.rank,
