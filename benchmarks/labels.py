@@ -35,11 +35,9 @@ def measure(
         else nlp.add_pipe("tommer_zeroshot", before="doc_cleaner")
     )
     vocab = nlp.vocab
-    files = walk_corpus(corpus, FILE_TYPE)
-    docs = (
-        doc.text for file_ in files for doc in DocBin().from_disk(file_).get_docs(vocab)
-    )
-    lines = [text for _, text in zip(range(texts), docs)]
+    docbins = (DocBin().from_disk(path) for path in walk_corpus(corpus, FILE_TYPE))
+    docs = (doc for docbin in docbins for doc in docbin.get_docs(vocab))
+    lines = [doc.text for doc in islice(docs, texts)]
     seconds: dict[int, list[float]] = {count: [] for count in COUNTS}
     vectors: dict[str, object] = {}
     for _ in range(repeats):

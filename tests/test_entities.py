@@ -217,6 +217,7 @@ def measures(nlp, examples):
 def test_training_with_a_fixed_schema(ner):
     assert set(ner.get_pipe("spancat").labels) == {"PER", "LOC"}
     found, gold = set(), set()
+    docs = []
     for reference in gold_docs(ner):
         doc = ner(reference.text)
         mentions = set(places(doc.spans["mentions"]))
@@ -226,10 +227,13 @@ def test_training_with_a_fixed_schema(ner):
         scores = doc.spans["entities"].attrs["scores"]
         assert all(type(score) is float and 0.5 < score <= 1 for score in scores)
         assert len(scores) == len(wanted)
+        docs.append(doc)
         found.update(typed(wanted))
         gold.update(typed(reference.spans["entities"]))
     assert 2 < len(found) < len(gold)
     assert {label for _, label in found} == {"PER", "LOC"}
+    stored = DocBin().from_bytes(DocBin(docs=docs).to_bytes()).get_docs(ner.vocab)
+    assert [written(doc) for doc in stored] == [written(doc) for doc in docs]
 
 
 def test_scores_do_not_see_the_gold_spans(ner, trained):
@@ -347,3 +351,12 @@ def test_the_entities_of_tommer_give_way():
     doc.ents = [Span(doc, 0, 3, "WORK")]
     EntsWriter("entities", "mentions", False)(doc)
     assert typed(doc.ents) == [("w0 w1 w2", "WORK")]
+
+
+def test_entities_of_tommer_that_are_no_mentions_give_way():
+    """As a flat threshold below the other one gives them."""
+    doc = blank_doc((1, 2, "PER"), scores=[0.6])
+    doc.spans["mentions"] = [Span(doc, 1, 2, "MENTION")]
+    doc.ents = [Span(doc, 0, 3, "MENTION"), Span(doc, 4, 5, "MENTION")]
+    EntsWriter("entities", "mentions", False)(doc)
+    assert typed(doc.ents) == [("w1", "PER")]

@@ -71,6 +71,11 @@ def embed(
     vectors = {}
     for text, doc in zip(texts, transformer.pipe(docs, batch_size=256)):
         states = transformer.model.ops.to_numpy(read_states(doc, layer, "piece").dataXd)
+        if not len(states):
+            raise ValueError(
+                f"The transformer finds no wordpiece in {text!r}. Write the label or its "
+                "definition in words."
+            )
         vectors[text] = states.astype("float32").mean(axis=0)
     return vectors
 
@@ -106,10 +111,12 @@ def read_types(path: Path) -> dict[str, TrainingType]:
     """
     types = {}
     for label, entry in json.loads(path.read_text("utf-8")).items():
-        name, definitions = entry.get("name"), entry.get("definitions")
-        if not name or not definitions or not all(definitions):
+        fields = entry if isinstance(entry, dict) else {}
+        name, definitions = fields.get("name"), fields.get("definitions")
+        if not name or not isinstance(definitions, list) or not all(definitions or [""]):
             raise ValueError(
-                f'In {path}, {label!r} lacks its "name" or "definitions", or one is empty.'
+                f'In {path}, {label!r} lacks its "name" or its list of "definitions", or '
+                "one is empty."
             )
         types[label] = TrainingType(name, definitions)
     return types

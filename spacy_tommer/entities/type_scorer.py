@@ -155,14 +155,17 @@ def mention_vectors(model: Model, question: TypeQuestion) -> Floats2d:
     model (Model): A model of the architecture TypeScorer.v1.
     question (TypeQuestion): The mentions.
     RETURNS (Floats2d): The states of the first and the last unit of each, and the mean of
-        all of them. (M, 3d)
+        all of them; zeros in a Doc without wordpieces. (M, 3d)
     """
     width = model.get_dim("nI")
     rows = [model.ops.alloc2f(0, 3 * width)]
     for doc, spans in zip(question.docs, question.spans):
         if len(spans):
             states = read_states(doc, model.attrs["layer"])
-            if states.dataXd.shape[1] not in (0, width):
+            if not len(states.dataXd):
+                rows.append(model.ops.alloc2f(len(spans), 3 * width))
+                continue
+            if states.dataXd.shape[1] != width:
                 raise ValueError(
                     f"The head that types mentions reads states of width {width}, and the "
                     f"transformer gives {states.dataXd.shape[1]}: it is not the backbone "

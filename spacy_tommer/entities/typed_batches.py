@@ -127,9 +127,9 @@ class TypeSampler:
         return types
 
     def marked(self, example: Example, columns: dict[str, int]) -> NDArray[np.bool_]:
-        """Tell which types were looked for in a text. (C+1,)"""
+        """Tell which types were looked for in a text: none without gold spans. (C+1,)"""
         gold = example.reference.spans.get(self.spans_key)
-        labels = None if gold is None else gold.attrs.get("labels")
+        labels = [] if gold is None else gold.attrs.get("labels")
         if labels is None:
             return np.ones(len(columns) + 1, dtype="bool")
         names = {self.names[label] for label in labels if label in self.names}

@@ -200,7 +200,12 @@ class ZeroShot(TrainablePipe):
         labels = [doc.vocab.strings.add(label) and label for label in self.labels]
         chosen = [i for i in range(len(places)) if typed[i] or self.keep_untyped]
         spans = [
-            Span(doc, start, end, labels[best[i]] if typed[i] else untyped[start, end])
+            Span(
+                doc,
+                start,
+                end,
+                labels[best[i]] if typed[i] else untyped.get((start, end), ""),
+            )
             for i in chosen
             for start, end in (places[i].tolist(),)
         ]
