@@ -6,7 +6,7 @@ from thinc.api import Model
 from ..backbone import BackboneShim, made_by
 from ..checkpoints import MODELS
 from .type_head import TypeHead
-from .type_scorer import read_type_head
+from .type_scorer import read_type_head, set_type_head
 
 FILE = "types.safetensors"
 
@@ -19,33 +19,46 @@ def shipped_types() -> list[str]:
     return sorted(path.parent.name for path in MODELS.glob(f"*/{FILE}"))
 
 
-def find_shipped(transformer: Transformer, model: Model) -> TypeHead:
+def set_shipped(model: Model, head: TypeHead, metadata: dict[str, str]) -> None:
+    """Give a model a shipped head and its threshold.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    head (TypeHead): The head.
+    metadata (dict[str, str]): Its metadata.
+    """
+    set_type_head(model, head)
+    model.attrs["threshold"] = float(metadata["threshold"])
+
+
+def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict[str, str]]:
     """Find the shipped head for a backbone.
 
     transformer (Transformer): The pipe with the backbone.
     model (Model): The model that reads its states.
-    RETURNS (TypeHead): The head.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata.
     """
     place = reads(transformer, model)
     for name in shipped_types():
         head, metadata = read_type_head((MODELS / name / FILE).read_bytes(), name)
         if {key: metadata.get(key) for key in place} == place:
-            return head
+            return head, metadata
     raise ValueError(
         "tommer_zeroshot has no weights, and none of the shipped ones "
-        f"({', '.join(shipped_types())}) is for the states that it reads: block "
-        f"{place['layer']}, {place['passes']} pass(es). Use the transformer of "
+        f"({', '.join(shipped_types()) or 'there are none'}) is for the states that it "
+        f"reads: block {place['layer']}, passes {place['passes']}. Use the transformer of "
         'spacy_tommer.load("minilm"), or train a head of your own.'
     )
 
 
-def read_shipped_types(name: str, transformer: Transformer, model: Model) -> TypeHead:
+def read_shipped_types(
+    name: str, transformer: Transformer, model: Model
+) -> tuple[TypeHead, dict[str, str]]:
     """Read a head that comes with the package.
 
     name (str): Name of a shipped model.
     transformer (Transformer): The pipe with the backbone.
     model (Model): The model that reads its states.
-    RETURNS (TypeHead): The head.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata.
     """
     if name not in shipped_types():
         raise ValueError(
@@ -60,7 +73,7 @@ def read_shipped_types(name: str, transformer: Transformer, model: Model) -> Typ
                 f"The head {name!r} was trained on {key} {metadata[key]}, and the pipeline "
                 f"has {key} {value}."
             )
-    return head
+    return head, metadata
 
 
 def reads(transformer: Transformer, model: Model) -> dict[str, str]:

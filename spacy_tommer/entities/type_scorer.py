@@ -62,6 +62,7 @@ def TypeScorer(
             "definition_layer": definition_layer,
             "rank": rank,
             "hidden": hidden,
+            "threshold": 0.5,
             "vectors": {},
         },
         shims=[shim],

@@ -21,7 +21,7 @@ from .candidates import candidates
 from .definitions import Labels, TrainingType, embed, read_labels, read_types
 from .ents import earlier_ents, set_ents, set_spans
 from .scorer import entity_score
-from .shipped import find_shipped, read_shipped_types
+from .shipped import find_shipped, read_shipped_types, set_shipped
 from .type_head import TypeHead
 from .type_scorer import TypeQuestion, set_type_head
 from .typed_batches import TypeSampler
@@ -37,7 +37,7 @@ class ZeroShot(TrainablePipe):
 
     mentions_key = Setting()
     spans_key = Setting()
-    threshold = Setting(logit)
+    threshold = Setting(lambda value: value is None or logit(value))
     keep_untyped = Setting()
     overwrite_ents = Setting()
 
@@ -50,7 +50,7 @@ class ZeroShot(TrainablePipe):
         labels: Labels = (),
         mentions_key: str = "mentions",
         spans_key: str = "entities",
-        threshold: float = 0.5,
+        threshold: Optional[float] = None,
         keep_untyped: bool = False,
         overwrite_ents: bool = False,
         scorer: Optional[Callable] = entity_score,
@@ -160,7 +160,7 @@ class ZeroShot(TrainablePipe):
     def ensure_head(self) -> None:
         """Take the shipped head for the transformer, unless there is a head."""
         if self.model.shims[0]._model is None:
-            set_type_head(self.model, find_shipped(self.transformer, self.model))
+            set_shipped(self.model, *find_shipped(self.transformer, self.model))
 
     def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
         """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
@@ -169,7 +169,8 @@ class ZeroShot(TrainablePipe):
         found (tuple): What `predict` gave.
         """
         spans, logits = found
-        least = logit(self.threshold)
+        own = self.model.attrs["threshold"]
+        least = logit(own if self.threshold is None else self.threshold)
         offset = 0
         for doc, places in zip(docs, spans):
             scores = logits[offset : offset + len(places)]
@@ -284,8 +285,8 @@ class ZeroShot(TrainablePipe):
         fix_random_seed(seed)
         layer = self.model.attrs["definition_layer"]
         if pretrained is not None:
-            head = read_shipped_types(pretrained, self.transformer, self.model)
-            set_type_head(self.model, head)
+            shipped = read_shipped_types(pretrained, self.transformer, self.model)
+            set_shipped(self.model, *shipped)
         elif self.model.shims[0]._model is None:
             width = len(next(iter(embed(["mention"], self.transformer, layer).values())))
             attrs = self.model.attrs

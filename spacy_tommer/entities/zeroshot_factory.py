@@ -31,7 +31,7 @@ DEFAULT_MODEL = Config().from_str(default_config)["model"]
         "labels": [],
         "mentions_key": "mentions",
         "spans_key": "entities",
-        "threshold": 0.5,
+        "threshold": None,
         "keep_untyped": False,
         "overwrite_ents": False,
         "scorer": {"@scorers": "spacy_tommer.entity_scorer.v1"},
@@ -54,7 +54,7 @@ def make_zeroshot(
     labels: Union[dict[str, str], list[str]],
     mentions_key: str,
     spans_key: str,
-    threshold: float,
+    threshold: Optional[float],
     keep_untyped: bool,
     overwrite_ents: bool,
     scorer: Optional[Callable],
@@ -68,7 +68,8 @@ def make_zeroshot(
         for themselves.
     mentions_key (str): Key of doc.spans with tommer's mentions.
     spans_key (str): Key of doc.spans for the typed mentions, and for gold ones in training.
-    threshold (float): Probability, against no type, that the best label must exceed.
+    threshold (Optional[float]): Probability of being a mention of the best label that a
+        typed one must exceed; by default that of the shipped head, or 0.5.
     keep_untyped (bool): Whether mentions that no label fits are kept without a type; they
         are dropped otherwise.
     overwrite_ents (bool): Whether typed mentions win over entities of earlier components.

@@ -1,0 +1,60 @@
+"""Take the head that types mentions into the package, beside the head that finds them."""
+
+from pathlib import Path
+
+import spacy
+import typer
+
+from spacy_tommer.aside import write_aside, write_text_aside
+from spacy_tommer.checkpoints import MODELS
+from spacy_tommer.entities.shipped import FILE, reads
+from spacy_tommer.entities.type_scorer import write
+
+CARD = """# {name}: types from definitions
+
+Compares the mentions of `{name}` with definitions of types, for `tommer_zeroshot`.
+
+| | |
+| --- | --- |
+| backbone | {backbone}, output of block {layer}, counted from 0, {passes} pass |
+| SHA-256 of its weights | `{sha256}` |
+| head | {parameters:,} parameters in half precision |
+| threshold | {threshold}; {chosen} |
+| training | `{command}`, seed 0 |
+| licence | Apache-2.0 |
+
+{data}
+"""
+
+
+def export(
+    pipeline: Path,
+    name: str,
+    threshold: float,
+    chosen: str = "chosen on validation texts",
+    command: str = "python -m spacy project run zeroshot .",
+    data: str = "Learnt from the typed texts of the corpora in `card.md`.",
+) -> None:
+    """Write the head of PIPELINE to the shipped model NAME, with a card.
+
+    THRESHOLD was chosen on texts of corpora that a head by the same recipe had not seen, as
+    CHOSEN tells; COMMAND made the head, from DATA.
+    """
+    nlp = spacy.load(pipeline)
+    model = nlp.get_pipe("tommer_zeroshot").model
+    transformer = nlp.get_pipe("transformer")
+    head = model.shims[0]._model
+    place = reads(transformer, model)
+    backbone = transformer.model.shims[0].name
+    about = {**place, "backbone": backbone, "threshold": str(threshold)}
+    folder = MODELS / name
+    data_bytes = write(head.half(), **about)
+    write_aside(folder / FILE, lambda path: path.write_bytes(data_bytes))
+    parameters = sum(p.numel() for p in head.parameters())
+    texts = {"name": name, "chosen": chosen, "command": command, "data": data}
+    card = CARD.format(**about, **texts, parameters=parameters)
+    write_text_aside(folder / "types.md", card)
+
+
+if __name__ == "__main__":
+    typer.run(export)
