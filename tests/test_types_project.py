@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 import spacy
+import torch
+from conftest import needs_minilm
 from spacy.tokens import DocBin
 
 import calibrate_types
 import convert
 import evaluate_types
+import export_types
+import spacy_tommer
+from spacy_tommer.decoding import logit
+from spacy_tommer.entities import shipped
 from spacy_tommer.entities.type_head import TypeHead
 from spacy_tommer.entities.type_scorer import set_type_head
 
@@ -104,6 +110,48 @@ def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys)
     assert scores["one"]["all"] == scores["mean"]["all"] == scores["one"]["new"]
     assert 0 <= scores["one"]["all"] <= 1
     assert "| types |" in (tmp_path / "metrics.md").read_text("utf-8")
+
+
+def test_an_exported_head_is_found_by_its_backbone(
+    zeroshot, make_nlp, tmp_path, monkeypatch
+):
+    (tmp_path / "models/tiny").mkdir(parents=True)
+    for module in (export_types, shipped):
+        monkeypatch.setattr(module, "MODELS", tmp_path / "models")
+    export_types.export(zeroshot, "tiny", 0.25, command="make it")
+    card = (tmp_path / "models/tiny/types.md").read_text("utf-8")
+    assert "| threshold | 0.25;" in card and "`make it`" in card
+
+    trained = spacy.load(zeroshot).get_pipe("tommer_zeroshot").model.shims[0]._model
+    nlp = make_nlp("bert")
+    pipe = nlp.add_pipe("tommer_zeroshot", config={"labels": ["thing"]})
+    doc = nlp.get_pipe("transformer")(nlp.make_doc(TEXTS[0]))
+    doc.spans["mentions"] = [doc[0:1], doc[4:5]]
+    pipe(doc)
+    weights = pipe.model.shims[0]._model.state_dict()
+    for name, value in trained.state_dict().items():
+        assert torch.allclose(weights[name], value, atol=1e-3, rtol=1e-3)
+    scores = pipe.predict([doc])[1][:, 0]
+    found = [span.text for span in doc.spans["entities"]]
+    expected = [(0, "Ada"), (1, "Rome")]
+    assert found == [text for i, text in expected if scores[i] > logit(0.25)]
+
+    other = make_nlp("llama")
+    other.add_pipe("tommer_zeroshot", config={"labels": ["thing"]})
+    doc = other.get_pipe("transformer")(other.make_doc(TEXTS[0]))
+    doc.spans["mentions"] = [doc[0:1]]
+    with pytest.raises(ValueError, match=r"none of the shipped ones \(tiny\)"):
+        other.get_pipe("tommer_zeroshot")(doc)
+
+
+@needs_minilm
+def test_the_shipped_head_types_mentions():
+    nlp = spacy_tommer.load("minilm")
+    labels = {"person": "a human being", "city": "a large town where many people live"}
+    nlp.add_pipe("tommer_zeroshot", before="doc_cleaner", config={"labels": labels})
+    doc = nlp("Angela Merkel met the mayor of Paris.")
+    assert ("Angela Merkel", "person") in [(ent.text, ent.label_) for ent in doc.ents]
+    assert ("Paris", "city") in [(ent.text, ent.label_) for ent in doc.ents]
 
 
 def test_the_definitions_that_come_with_the_project_are_whole():
