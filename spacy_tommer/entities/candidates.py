@@ -1,9 +1,10 @@
 """What spaCy's span categorizers are given to label: tommer's mentions."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Optional
 
 import numpy as np
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import Ops, get_current_ops
 from thinc.types import Ragged
@@ -52,3 +53,25 @@ def candidates(doc: Doc, spans_key: str) -> list[tuple[int, int]]:
         )
     groups = [doc.spans[key] for key in (spans_key, GOLD_KEY) if key in doc.spans]
     return sorted({(span.start, span.end) for group in groups for span in group})
+
+
+def mention_logits(
+    docs: Sequence[Doc], spans: Sequence[NDArray[np.intp]], spans_key: str
+) -> NDArray[np.float32]:
+    """Get tommer's logits of spans.
+
+    docs (Sequence[Doc]): The Docs.
+    spans (Sequence[NDArray]): Their spans. (m, 2) each
+    spans_key (str): Key of doc.spans with tommer's mentions.
+    RETURNS (NDArray): The logits; a gold span that is no mention has that of the least
+        sure mention, and one without a score has 0. (M,)
+    """
+    scores: list[float] = []
+    for doc, places in zip(docs, spans):
+        group = doc.spans[spans_key]
+        own = group.attrs.get("scores", [0.5] * len(group))
+        found = {(span.start, span.end): score for span, score in zip(group, own)}
+        least = min(own, default=0.5)
+        scores += [found.get((start, end), least) for start, end in places.tolist()]
+    odds = np.clip(np.array(scores, dtype="float64"), 1e-4, 1 - 1e-4)
+    return np.log(odds / (1 - odds)).astype("float32")

@@ -17,7 +17,7 @@ from thinc.types import Floats2d
 
 from ..component import Setting
 from ..decoding import logit, sigmoid
-from .candidates import candidates
+from .candidates import candidates, mention_logits
 from .definitions import Labels, TrainingType, embed, read_labels, read_types
 from .ents import earlier_ents, set_ents, set_spans
 from .scorer import entity_score
@@ -131,31 +131,11 @@ class ZeroShot(TrainablePipe):
         self.ensure_head()
         question = TypeQuestion(docs, spans, self.definitions())
         logits = self.model.ops.to_numpy(self.model.predict(question))
-        return spans, logits + self.mention_logits(docs, spans)[:, None]
+        return spans, logits + mention_logits(docs, spans, self.mentions_key)[:, None]
 
     def candidates(self, doc: Doc) -> NDArray[np.intp]:
         """List the mentions of a Doc. (m, 2)"""
         return np.array(candidates(doc, self.mentions_key), "intp").reshape(-1, 2)
-
-    def mention_logits(
-        self, docs: Sequence[Doc], spans: Sequence[NDArray[np.intp]]
-    ) -> NDArray[np.float32]:
-        """Get tommer's logits of spans.
-
-        docs (Sequence[Doc]): The Docs.
-        spans (Sequence[NDArray]): Their spans. (m, 2) each
-        RETURNS (NDArray): The logits; a gold span that is no mention has that of the least
-            sure mention, and one without a score has 0. (M,)
-        """
-        logits: list[float] = []
-        for doc, places in zip(docs, spans):
-            group = doc.spans[self.mentions_key]
-            scores = group.attrs.get("scores", [0.5] * len(group))
-            found = {(span.start, span.end): s for span, s in zip(group, scores)}
-            least = min(scores, default=0.5)
-            logits += [found.get((start, end), least) for start, end in places.tolist()]
-        odds = np.clip(np.array(logits, dtype="float64"), 1e-4, 1 - 1e-4)
-        return np.log(odds / (1 - odds)).astype("float32")
 
     def ensure_head(self) -> None:
         """Take the shipped head for the transformer, unless there is a head."""
@@ -198,29 +178,26 @@ class ZeroShot(TrainablePipe):
         untyped = {
             (span.start, span.end): span.label_ for span in doc.spans[self.mentions_key]
         }
-        labels = [doc.vocab.strings.add(label) and label for label in self.labels]
-        chosen = [i for i in range(len(places)) if typed[i] or self.keep_untyped]
-        spans = [
-            Span(
-                doc,
-                start,
-                end,
-                labels[best[i]] if typed[i] else untyped.get((start, end), ""),
-            )
-            for i in chosen
-            for start, end in (places[i].tolist(),)
-        ]
-        set_spans(doc, self.spans_key, spans, [scores[i] for i in chosen])
-        with_type = [i for i, place in enumerate(chosen) if typed[place]]
+        spans, kept, flat = [], [], []
+        for i, place in enumerate(map(tuple, places.tolist())):
+            if typed[i]:
+                flat.append(len(spans))
+            elif not self.keep_untyped:
+                continue
+            label = self.labels[best[i]] if typed[i] else untyped.get(place, "")
+            doc.vocab.strings.add(label)
+            spans.append(Span(doc, *place, label=label))
+            kept.append(scores[i])
+        set_spans(doc, self.spans_key, spans, kept)
         earlier = earlier_ents(doc, self.mentions_key)
-        flat = [ent for ent in doc.ents if ent not in earlier] if self.keep_untyped else []
+        mentions = [ent for ent in doc.ents if ent not in earlier]
         set_ents(
             doc,
-            [spans[i] for i in with_type],
-            [scores[chosen[i]] for i in with_type],
+            [spans[i] for i in flat],
+            [kept[i] for i in flat],
             earlier,
             self.overwrite_ents,
-            flat,
+            mentions if self.keep_untyped else (),
         )
 
     def update(
