@@ -17,6 +17,7 @@ from thinc.api import fix_random_seed
 from spacy_tommer.corpora.cached import CachedCorpus
 from spacy_tommer.decoding import sigmoid
 from spacy_tommer.entities import typed_batches, zeroshot
+from spacy_tommer.entities.candidates import mention_logits
 from spacy_tommer.entities.definitions import TrainingType, read_labels, read_types
 from spacy_tommer.entities.type_head import TypeHead
 from spacy_tommer.entities.type_scorer import set_type_head
@@ -220,7 +221,7 @@ def test_tokens_without_a_state_and_mentions_without_a_score(make_typed):
     doc.spans["gold"] = [doc[0:2], doc[1:2]]
     places, _ = pipe.predict([doc])
     assert places[0].tolist() == [[0, 2], [1, 2], [2, 3]]
-    odds = np.exp(pipe.mention_logits([doc], places))
+    odds = np.exp(mention_logits([doc], places, "mentions"))
     assert_allclose(odds, [9, 1 / 3, 1 / 3], rtol=1e-4)
 
 
