@@ -152,6 +152,11 @@ def test_the_shipped_head_types_mentions():
     doc = nlp("Angela Merkel met the mayor of Paris.")
     assert ("Angela Merkel", "person") in [(ent.text, ent.label_) for ent in doc.ents]
     assert ("Paris", "city") in [(ent.text, ent.label_) for ent in doc.ents]
+    nlp.get_pipe("tommer_zeroshot").initialize(lambda: [], nlp=nlp)
+    again = nlp("Angela Merkel met the mayor of Paris.")
+    assert [(ent.text, ent.label_) for ent in again.ents] == [
+        (ent.text, ent.label_) for ent in doc.ents
+    ]
 
 
 def test_the_definitions_that_come_with_the_project_are_whole():

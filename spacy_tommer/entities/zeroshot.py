@@ -249,7 +249,8 @@ class ZeroShot(TrainablePipe):
         pretrained: Optional[str] = None,
         seed: int = 0,
     ) -> None:
-        """Read the types of the training texts, and make a head or take a shipped one.
+        """Read the types of the training texts, and make a head for them. Where there are
+        none, a head is looked for among the shipped ones at first use.
 
         get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
         nlp (Optional[Language]): The pipeline.
@@ -260,27 +261,31 @@ class ZeroShot(TrainablePipe):
         seed (int): Seed of the weights, and of the choice of types to compare with.
         """
         fix_random_seed(seed)
-        layer = self.model.attrs["definition_layer"]
+        attrs = self.model.attrs
+        layer = attrs["definition_layer"]
         if pretrained is not None:
             shipped = read_shipped_types(pretrained, self.transformer, self.model)
             set_shipped(self.model, *shipped)
-        elif self.model.shims[0]._model is None:
+        types = self.training_types(get_examples, definitions)
+        if not types:
+            return
+        if self.model.shims[0]._model is None:
             width = len(next(iter(embed(["mention"], self.transformer, layer).values())))
-            attrs = self.model.attrs
             set_type_head(self.model, TypeHead(width, attrs["rank"], attrs["hidden"]))
-        if definitions is not None:
-            types = read_types(Path(definitions))
-        else:
-            sample = list(islice(get_examples(), 1000))
-            validate_examples(sample, "ZeroShot.initialize")
-            gold = (eg.reference.spans.get(self.spans_key, []) for eg in sample)
-            names = sorted({span.label_ for group in gold for span in group})
-            types = {
-                label: TrainingType(text, []) for label, text in read_labels(names).items()
-            }
-        if types:
-            self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
+        self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
         if not self.labels:
             firsts = {label: type_.definitions[:1] for label, type_ in types.items()}
             described = all(firsts.values())
             self.set_labels({k: v[0] for k, v in firsts.items()} if described else [*types])
+
+    def training_types(
+        self, get_examples: Callable[[], Iterable[Example]], definitions: Optional[str]
+    ) -> dict[str, TrainingType]:
+        """Find the types of the training texts: a file's, or the labels of a sample."""
+        if definitions is not None:
+            return read_types(Path(definitions))
+        sample = list(islice(get_examples(), 1000))
+        validate_examples(sample, "ZeroShot.initialize")
+        gold = (eg.reference.spans.get(self.spans_key, []) for eg in sample)
+        names = sorted({span.label_ for group in gold for span in group})
+        return {label: TrainingType(text, []) for label, text in read_labels(names).items()}
