@@ -139,7 +139,7 @@ def typed(source: Path, output: Path, max_errors: MaxErrors = 100) -> None:
     """Write the typed texts of SOURCE to OUTPUT, with all keys that training reads.
 
     SOURCE is a DocBin or a folder of them, with doc.spans["entities"] or doc.ents, or a
-    column file with BIO tags.
+    column file with BIO tags in its last column.
     """
     nlp = spacy.blank("en")
     report = Report(max_errors)

@@ -46,18 +46,20 @@ def evaluate_types(
             scores[name] = {
                 "all": counts.measures()["f"],
                 "without misc": without.measures()["f"],
-                "known": counts.measures(seen)["f"],
-                "new": counts.measures(set(some) - set(seen))["f"],
             }
+            for kind, keys in (("known", seen), ("new", set(some) - set(seen))):
+                if keys:
+                    scores[name][kind] = counts.measures(keys)["f"]
             print(
                 pipeline, name, {key: round(100 * f, 1) for key, f in scores[name].items()}
             )
         kinds = ("all", "without misc", "known", "new")
-        scores["mean"] = {
-            kind: sum(scores[name][kind] for name in sets) / len(sets) for kind in kinds
+        values = {
+            kind: [scores[s][kind] for s in sets if kind in scores[s]] for kind in kinds
         }
+        scores["mean"] = {kind: sum(v) / len(v) for kind, v in values.items() if v}
     rows = [
-        [pipeline, kind, *(f"{100 * scores[name][kind]:.1f}" for name in scores)]
+        [pipeline, kind, *(percent(one.get(kind)) for one in scores.values())]
         for pipeline, scores in results.items()
         for kind in ("all", "without misc", "known", "new")
     ]
@@ -65,6 +67,11 @@ def evaluate_types(
     write_text_aside(output.with_suffix(".md"), "\n".join(lines) + "\n")
     write_text_aside(output.with_suffix(".json"), json.dumps(results, indent=2) + "\n")
     print("", *lines, sep="\n")
+
+
+def percent(share: Optional[float]) -> str:
+    """Write a share in per cent; a dash where there is none."""
+    return "-" if share is None else f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":

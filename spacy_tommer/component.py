@@ -124,7 +124,10 @@ class Tommer(TrainablePipe):
             doc.spans[self.spans_key] = SpanGroup(
                 doc,
                 name=self.spans_key,
-                attrs={"scores": sigmoid(nested.logits).tolist()},
+                attrs={
+                    "scores": sigmoid(nested.logits).tolist(),
+                    "label": self.label,
+                },
                 spans=self.make_spans(doc, nested),
             )
         if flat is not None:

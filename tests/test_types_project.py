@@ -51,7 +51,8 @@ def test_docbins_with_ents_get_all_keys(tmp_path, capsys):
 
 
 def test_column_files_are_read_and_nested_spans_win_over_ents(tmp_path):
-    (tmp_path / "in.txt").write_text("New B-LOC\nYork I-LOC\n\nnothing O\n", "utf-8")
+    text = "New NNP I-NP B-LOC\nYork NNP I-NP I-LOC\n\nnothing NN I-NP O\n"
+    (tmp_path / "in.txt").write_text(text, "utf-8")
     convert.typed(tmp_path / "in.txt", tmp_path / "out")
     first, second = read(tmp_path / "out")
     assert [(s.text, s.label_) for s in first.spans["entities"]] == [("New York", "LOC")]

@@ -486,8 +486,49 @@ def test_errors_say_what_to_write(make_typed):
         pipe.model.predict(
             zeroshot.TypeQuestion([doc], [PLACES[:1]], np.zeros((2, 48), "f"))
         )
-    with pytest.raises(ValueError, match=r"Call nlp\.initialize\(\)"):
-        pipe.update(make_examples(nlp))
+    pipe.set_labels([])
+    example = make_examples(nlp)[0]
+    example.predicted = stated(nlp, TEXTS[0], PLACES[:1])
+    with pytest.raises(ValueError, match="no training types"):
+        pipe.update([example])
+
+
+def test_a_saved_component_learns_on_with_its_own_labels(make_typed, tmp_path):
+    nlp = make_typed()
+    nlp.to_disk(tmp_path / "nlp")
+    again = spacy.load(tmp_path / "nlp")
+    pipe = again.get_pipe("tommer_zeroshot")
+    example = make_examples(again)[0]
+    places = [(s.start, s.end) for s in example.reference.spans["entities"]]
+    pipe.set_labels(sorted({s.label_ for s in example.reference.spans["entities"]}))
+    example.predicted = stated(again, example.reference.text, places)
+    before = pipe.model.shims[0]._model.state_dict()["none.bias"].clone()
+    losses = pipe.update([example], sgd=again.resume_training())
+    assert losses["tommer_zeroshot"] > 0
+    assert not torch.equal(before, pipe.model.shims[0]._model.state_dict()["none.bias"])
+
+
+def test_new_labels_replace_the_entities_of_old_ones(make_typed):
+    nlp = make_typed(threshold=0.0)
+    pipe = nlp.get_pipe("tommer_zeroshot")
+    doc = pipe(stated(nlp, TEXTS[0], [(0, 2), (3, 4)], [0.5, 0.5]))
+    assert {ent.label_ for ent in doc.ents} <= set(pipe.labels)
+    pipe.set_labels(["other"])
+    assert {ent.label_ for ent in pipe(doc).ents} == {"other"}
+
+
+def test_flat_mentions_of_tommer_give_way_where_no_mention_is_nested(make_typed):
+    nlp = make_typed(tommer={"threshold": 1.0, "flat_threshold": 0.0})
+    doc = nlp(TEXTS[0])
+    assert len(doc.spans["mentions"]) == 0
+    assert doc.ents == ()
+
+
+def test_states_of_another_backbone_are_refused(make_typed, make_nlp):
+    nlp, other = make_typed(), make_nlp("roberta")
+    doc = set_mentions(other.get_pipe("transformer")(nlp.make_doc(TEXTS[0])), [(0, 2)])
+    with pytest.raises(ValueError, match="another transformer"):
+        nlp.get_pipe("tommer_zeroshot")(doc)
 
 
 TYPES = {

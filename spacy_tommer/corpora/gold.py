@@ -38,6 +38,8 @@ def set_gold(doc: Doc, entities: Iterable[Entity]) -> Doc:
     doc.spans["mentions"] = list(mentions.values())
     if len(filter_spans(mentions.values())) == len(mentions):
         doc.set_ents(list(mentions.values()))
+    else:
+        doc.set_ents([], default="missing")
     return doc
 
 

@@ -13,7 +13,8 @@ from .report import Report
 
 
 def read_typed(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-    """Read a DocBin, a folder of them, or a column file with BIO tags.
+    """Read a DocBin, a folder of them, or a column file with BIO tags in its last
+    column.
 
     path (Path): The file or folder. Docs have doc.spans["entities"], or else doc.ents.
     nlp (Language): The pipeline whose vocabulary the Docs get.
@@ -21,7 +22,7 @@ def read_typed(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     YIELDS (Doc): A text with its gold entities and mentions.
     """
     if path.is_file() and path.suffix != FILE_TYPE:
-        yield from read_bio(path, nlp, report)
+        yield from read_bio(path, nlp, report, tags=(-1,))
         return
     for file_ in walk_corpus(path, FILE_TYPE):
         for doc in DocBin().from_disk(file_).get_docs(nlp.vocab):

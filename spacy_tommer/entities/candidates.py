@@ -17,8 +17,9 @@ GOLD_KEY = "gold"
 def make_mention_suggester(spans_key: str = "mentions") -> Callable[..., Ragged]:
     """Make the suggester that is registered as spacy_tommer.mention_suggester.v1.
 
-    In training it adds the gold spans, so that each is learned (section 5): those that
-    `spacy_tommer.CachedCorpus.v1` with `propose_gold = true` puts on predicted Docs.
+    It adds the spans of doc.spans["gold"], so that in training each gold one is learned
+    (section 5): `spacy_tommer.CachedCorpus.v1` with `propose_gold = true` puts them on
+    predicted Docs, and nothing else does.
 
     spans_key (str): Key of doc.spans with tommer's mentions.
     RETURNS (Callable[..., Ragged]): The suggester. For each Doc it gives first token and

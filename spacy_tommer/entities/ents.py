@@ -101,11 +101,12 @@ def earlier_ents(doc: Doc, mentions_key: str) -> list[Span]:
 
     doc (Doc): The Doc.
     mentions_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (list[Span]): Its entities whose label is not that of mentions. Where the flat
-        threshold of tommer is the lower one, its entities are not all among its mentions.
+    RETURNS (list[Span]): Its entities whose label is not that of mentions.
     """
-    labels = {span.label for span in doc.spans.get(mentions_key, [])}
-    return [ent for ent in doc.ents if ent.label not in labels]
+    group = doc.spans.get(mentions_key)
+    attrs = {} if group is None else group.attrs
+    own = {attrs["label"]} if "label" in attrs else {span.label_ for span in group or ()}
+    return [ent for ent in doc.ents if ent.label_ not in own]
 
 
 def set_ents(

@@ -81,15 +81,16 @@ def reads(transformer: Transformer, model: Model) -> dict[str, str]:
 
     transformer (Transformer): The pipe with the backbone.
     model (Model): The model.
-    RETURNS (dict[str, str]): Hash of the backbone's weights, the block, and the passes.
+    RETURNS (dict[str, str]): Hash of the backbone's weights, the block for mentions, that
+        for definitions, and the passes.
     """
     shims = transformer.model.shims
     if not (shims and isinstance(shims[0], BackboneShim)):
-        return {"sha256": "", "layer": str(model.attrs["layer"]), "passes": "1"}
-    maker = made_by(transformer.model)
-    layer = model.attrs["layer"]
-    return {
-        "sha256": maker["sha256"],
-        "layer": str(maker["layers"][-1] if layer is None else layer),
-        "passes": str(maker["passes"]),
+        maker = {"sha256": "", "layers": (None,), "passes": 1}
+    else:
+        maker = made_by(transformer.model)
+    blocks = {
+        name: str(maker["layers"][-1] if model.attrs[name] is None else model.attrs[name])
+        for name in ("layer", "definition_layer")
     }
+    return {"sha256": maker["sha256"], **blocks, "passes": str(maker["passes"])}

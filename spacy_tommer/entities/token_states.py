@@ -62,5 +62,5 @@ def token_states(model: Model, doc: Doc) -> Floats2d:
                 f"gives {states.dataXd.shape[1]}: it is not the backbone that the "
                 "component was trained on."
             )
-        rows[model.ops.asarray(states.lengths > 0)] = states.dataXd
+        rows[model.ops.asarray(states.lengths > 0)] = model.ops.asarray2f(states.dataXd)
     return rows

@@ -74,7 +74,7 @@ class TypeSampler:
         texts: dict[str, list[str]] = {}
         names = sorted(set(self.names.values()))
         for type_ in types.values():
-            other = self.rng.choice(names)
+            other = self.rng.choice([name for name in names if name != type_.name] or names)
             texts.setdefault(type_.name, []).extend(type_.texts(other))
         vectors = embed(
             (text for forms in texts.values() for text in forms), transformer, layer
@@ -121,7 +121,8 @@ class TypeSampler:
                     f"The training texts have the label {span.label_!r}, which is none of "
                     f"the {len(self.names)} training types. Write it into the file that "
                     "`definitions` of [initialize.components.tommer_zeroshot] names; "
-                    "without such a file, the labels of the first 1,000 texts are taken."
+                    "without such a file, the labels of spaCy's sample are taken, 100 "
+                    "texts where `max_epochs = -1`."
                 )
             types.setdefault((span.start, span.end), self.names[span.label_])
         return types

@@ -21,7 +21,7 @@ from .candidates import candidates, mention_logits
 from .definitions import Labels, TrainingType, embed, read_labels, read_types
 from .ents import earlier_ents, set_ents, set_spans
 from .scorer import entity_score
-from .shipped import find_shipped, read_shipped_types, set_shipped
+from .shipped import find_shipped, read_shipped_types, reads, set_shipped
 from .type_head import TypeHead
 from .type_scorer import TypeQuestion, set_type_head
 from .typed_batches import TypeSampler
@@ -122,13 +122,14 @@ class ZeroShot(TrainablePipe):
         docs (Iterable[Doc]): The Docs, with mentions and hidden states.
         RETURNS (tuple): Of each Doc, first token and the token behind the last of its
             mentions; and, for all of them, the logits of each label against none plus
-            tommer's logit: the odds of being a mention and of having the type. (M, C)
+            tommer's logit of the mention. (M, C)
         """
         docs = list(docs)
         spans = [self.candidates(doc) for doc in docs]
         if not self.labels or not sum(map(len, spans)):
             return spans, np.zeros((sum(map(len, spans)), len(self.labels)), dtype="f")
         self.ensure_head()
+        self.check_backbone(docs)
         question = TypeQuestion(docs, spans, self.definitions())
         logits = self.model.ops.to_numpy(self.model.predict(question))
         return spans, logits + mention_logits(docs, spans, self.mentions_key)[:, None]
@@ -141,6 +142,16 @@ class ZeroShot(TrainablePipe):
         """Take the shipped head for the transformer, unless there is a head."""
         if self.model.shims[0]._model is None:
             set_shipped(self.model, *find_shipped(self.transformer, self.model))
+
+    def check_backbone(self, docs: Sequence[Doc]) -> None:
+        """Refuse states of another backbone than the one that reads definitions."""
+        own = reads(self.transformer, self.model)["sha256"]
+        if any(len(d) and getattr(d._.trf_data, "sha256", own) != own for d in docs):
+            raise ValueError(
+                f"The states come from another transformer than that which {self.name!r} "
+                "reads definitions with. Add the component with "
+                'nlp.add_pipe("tommer_zeroshot"), not from another pipeline by `source`.'
+            )
 
     def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
         """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
@@ -188,9 +199,13 @@ class ZeroShot(TrainablePipe):
             doc.vocab.strings.add(label)
             spans.append(Span(doc, *place, label=label))
             kept.append(scores[i])
+        before = {
+            (span.start, span.end, span.label) for span in doc.spans.get(self.spans_key, [])
+        }
+        others = earlier_ents(doc, self.mentions_key)
+        earlier = [e for e in others if (e.start, e.end, e.label) not in before]
+        mentions = [ent for ent in doc.ents if ent not in others]
         set_spans(doc, self.spans_key, spans, kept)
-        earlier = earlier_ents(doc, self.mentions_key)
-        mentions = [ent for ent in doc.ents if ent not in earlier]
         set_ents(
             doc,
             [spans[i] for i in flat],
@@ -222,9 +237,8 @@ class ZeroShot(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "ZeroShot.update")
         if self.sampler is None:
-            raise ValueError(
-                f"{self.name!r} has not read its training types. Call nlp.initialize() "
-                "before nlp.update()."
+            self.sampler = self.make_sampler(
+                {label: TrainingType(text, []) for label, text in self.label_data.items()}
             )
         docs = [example.predicted for example in examples]
         spans = [self.candidates(doc) for doc in docs]
@@ -269,14 +283,24 @@ class ZeroShot(TrainablePipe):
         types = self.training_types(get_examples, definitions)
         if not types:
             return
-        if self.model.shims[0]._model is None:
+        if pretrained is None:
             width = len(next(iter(embed(["mention"], self.transformer, layer).values())))
             set_type_head(self.model, TypeHead(width, attrs["rank"], attrs["hidden"]))
-        self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
+            attrs["threshold"] = 0.5
+        self.sampler = self.make_sampler(types, seed)
         if not self.labels:
             firsts = {label: type_.definitions[:1] for label, type_ in types.items()}
             described = all(firsts.values())
             self.set_labels({k: v[0] for k, v in firsts.items()} if described else [*types])
+
+    def make_sampler(self, types: dict[str, TrainingType], seed: int = 0) -> TypeSampler:
+        """Make what chooses the types of a batch, from some training types."""
+        if not types:
+            raise ValueError(
+                f"{self.name!r} has no training types: neither `definitions` nor labels."
+            )
+        layer = self.model.attrs["definition_layer"]
+        return TypeSampler(types, self.transformer, layer, self.spans_key, seed)
 
     def training_types(
         self, get_examples: Callable[[], Iterable[Example]], definitions: Optional[str]

@@ -68,8 +68,9 @@ def make_zeroshot(
         for themselves.
     mentions_key (str): Key of doc.spans with tommer's mentions.
     spans_key (str): Key of doc.spans for the typed mentions, and for gold ones in training.
-    threshold (Optional[float]): Probability of being a mention of the best label that a
-        typed one must exceed; by default that of the shipped head, or 0.5.
+    threshold (Optional[float]): Score of the best label that a typed mention must exceed:
+        the sigmoid of its logit against none plus tommer's logit. By default that of the
+        shipped head, or 0.5.
     keep_untyped (bool): Whether mentions that no label fits are kept without a type; they
         are dropped otherwise.
     overwrite_ents (bool): Whether typed mentions win over entities of earlier components.
