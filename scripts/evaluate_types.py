@@ -15,6 +15,8 @@ from spacy_tommer.evaluation.typed import count_entities, find_set, is_known
 
 # The type for whatever the others of a set leave over.
 CATCH_ALL = "misc"
+# What F1 is taken over.
+KINDS = ("all", "without misc", "known", "new")
 
 
 def evaluate_types(
@@ -53,25 +55,19 @@ def evaluate_types(
             print(
                 pipeline, name, {key: round(100 * f, 1) for key, f in scores[name].items()}
             )
-        kinds = ("all", "without misc", "known", "new")
         values = {
-            kind: [scores[s][kind] for s in sets if kind in scores[s]] for kind in kinds
+            kind: [scores[s][kind] for s in sets if kind in scores[s]] for kind in KINDS
         }
         scores["mean"] = {kind: sum(v) / len(v) for kind, v in values.items() if v}
     rows = [
-        [pipeline, kind, *(percent(one.get(kind)) for one in scores.values())]
+        [pipeline, kind, *(one.get(kind, "-") for one in scores.values())]
         for pipeline, scores in results.items()
-        for kind in ("all", "without misc", "known", "new")
+        for kind in KINDS
     ]
     lines = table(["pipeline", "types", *sets, "mean"], rows)
     write_text_aside(output.with_suffix(".md"), "\n".join(lines) + "\n")
     write_text_aside(output.with_suffix(".json"), json.dumps(results, indent=2) + "\n")
     print("", *lines, sep="\n")
-
-
-def percent(share: Optional[float]) -> str:
-    """Write a share in per cent; a dash where there is none."""
-    return "-" if share is None else f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":

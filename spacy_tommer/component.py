@@ -15,6 +15,7 @@ from thinc.types import Floats2d, Ragged
 
 from .checkpoints import check_backbone, read_shipped
 from .decoding import logit, sigmoid
+from .flat import fill_ents
 from .losses import balanced_bce, dense_bce
 from .mentions import Mentions, find_mentions
 from .model import set_head
@@ -162,11 +163,7 @@ class Tommer(TrainablePipe):
                     free[offset + ent.start : offset + ent.end] = False
         picked = mentions[mentions.greedy(free)]
         for doc, ents, flat in zip(docs, earlier, picked.by_doc()):
-            spans = self.make_spans(doc, flat)
-            if ents and self.overwrite_ents:
-                taken = {token.i for span in spans for token in span}
-                ents = [ent for ent in ents if taken.isdisjoint(token.i for token in ent)]
-            doc.set_ents(spans + ents)
+            fill_ents(doc, self.make_spans(doc, flat), ents)
 
     def make_spans(self, doc: Doc, mentions: Mentions) -> list[Span]:
         """Make the spans of one Doc."""

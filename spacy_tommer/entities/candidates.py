@@ -74,5 +74,5 @@ def mention_logits(
         found = {(span.start, span.end): score for span, score in zip(group, own)}
         least = min(own, default=0.5)
         scores += [found.get((start, end), least) for start, end in places.tolist()]
-    odds = np.clip(np.array(scores, dtype="float64"), 1e-4, 1 - 1e-4)
-    return np.log(odds / (1 - odds)).astype("float32")
+    sure = np.clip(np.array(scores, dtype="float64"), 1e-4, 1 - 1e-4)
+    return np.log(sure / (1 - sure)).astype("float32")

@@ -10,6 +10,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from ..decoding import greedy_decode
+from ..flat import fill_ents
 
 Scores = Sequence[float]
 
@@ -134,9 +135,4 @@ def set_ents(
     starts = np.array([span.start for span in spans], dtype="intp")
     ends = np.array([span.end - 1 for span in spans], dtype="intp")
     picked = [spans[i] for i in greedy_decode(starts, ends, np.array(scores), free)]
-    taken = {token for span in picked for token in range(span.start, span.end)}
-    for ent in (*earlier, *untyped):
-        if taken.isdisjoint(range(ent.start, ent.end)):
-            picked.append(ent)
-            taken.update(range(ent.start, ent.end))
-    doc.set_ents(picked)
+    fill_ents(doc, picked, (*earlier, *untyped))

@@ -1,5 +1,8 @@
-"""Heads that type mentions and come with the package."""
+"""Heads that type mentions and come with the package, and the states that they read."""
 
+from collections.abc import Sequence
+
+from spacy.tokens import Doc
 from spacy_transformers import Transformer
 from thinc.api import Model
 
@@ -94,3 +97,19 @@ def reads(transformer: Transformer, model: Model) -> dict[str, str]:
         for name in ("layer", "definition_layer")
     }
     return {"sha256": maker["sha256"], **blocks, "passes": str(maker["passes"])}
+
+
+def check_states(docs: Sequence[Doc], transformer: Transformer, model: Model) -> None:
+    """Refuse states of another backbone than the one that reads definitions.
+
+    docs (Sequence[Doc]): The Docs with the states.
+    transformer (Transformer): The pipe that reads definitions.
+    model (Model): The model that reads the states.
+    """
+    own = reads(transformer, model)["sha256"]
+    if any(len(d) and getattr(d._.trf_data, "sha256", own) != own for d in docs):
+        raise ValueError(
+            "The states come from another transformer than that which reads definitions. "
+            'Add the component with nlp.add_pipe("tommer_zeroshot"), not from another '
+            "pipeline by `source`."
+        )

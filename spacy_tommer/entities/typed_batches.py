@@ -68,6 +68,10 @@ class TypeSampler:
         spans_key: str,
         seed: int = 0,
     ) -> None:
+        if not types:
+            raise ValueError(
+                "tommer_zeroshot has no training types: neither `definitions` nor labels."
+            )
         self.rng = random.Random(seed)
         self.spans_key = spans_key
         self.names = {label: type_.name for label, type_ in types.items()}

@@ -21,7 +21,7 @@ from .candidates import candidates, mention_logits
 from .definitions import Labels, TrainingType, embed, read_labels, read_types
 from .ents import earlier_ents, set_ents, set_spans
 from .scorer import entity_score
-from .shipped import find_shipped, read_shipped_types, reads, set_shipped
+from .shipped import check_states, find_shipped, read_shipped_types, set_shipped
 from .type_head import TypeHead
 from .type_scorer import TypeQuestion, set_type_head
 from .typed_batches import TypeSampler
@@ -129,7 +129,7 @@ class ZeroShot(TrainablePipe):
         if not self.labels or not sum(map(len, spans)):
             return spans, np.zeros((sum(map(len, spans)), len(self.labels)), dtype="f")
         self.ensure_head()
-        self.check_backbone(docs)
+        check_states(docs, self.transformer, self.model)
         question = TypeQuestion(docs, spans, self.definitions())
         logits = self.model.ops.to_numpy(self.model.predict(question))
         return spans, logits + mention_logits(docs, spans, self.mentions_key)[:, None]
@@ -142,16 +142,6 @@ class ZeroShot(TrainablePipe):
         """Take the shipped head for the transformer, unless there is a head."""
         if self.model.shims[0]._model is None:
             set_shipped(self.model, *find_shipped(self.transformer, self.model))
-
-    def check_backbone(self, docs: Sequence[Doc]) -> None:
-        """Refuse states of another backbone than the one that reads definitions."""
-        own = reads(self.transformer, self.model)["sha256"]
-        if any(len(d) and getattr(d._.trf_data, "sha256", own) != own for d in docs):
-            raise ValueError(
-                f"The states come from another transformer than that which {self.name!r} "
-                "reads definitions with. Add the component with "
-                'nlp.add_pipe("tommer_zeroshot"), not from another pipeline by `source`.'
-            )
 
     def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
         """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
@@ -189,13 +179,14 @@ class ZeroShot(TrainablePipe):
         untyped = {
             (span.start, span.end): span.label_ for span in doc.spans[self.mentions_key]
         }
+        labels = self.labels
         spans, kept, flat = [], [], []
         for i, place in enumerate(map(tuple, places.tolist())):
             if typed[i]:
                 flat.append(len(spans))
             elif not self.keep_untyped:
                 continue
-            label = self.labels[best[i]] if typed[i] else untyped.get(place, "")
+            label = labels[best[i]] if typed[i] else untyped.get(place, "")
             doc.vocab.strings.add(label)
             spans.append(Span(doc, *place, label=label))
             kept.append(scores[i])
@@ -237,9 +228,9 @@ class ZeroShot(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "ZeroShot.update")
         if self.sampler is None:
-            self.sampler = self.make_sampler(
-                {label: TrainingType(text, []) for label, text in self.label_data.items()}
-            )
+            layer, texts = self.model.attrs["definition_layer"], self.label_data
+            types = {label: TrainingType(text, []) for label, text in texts.items()}
+            self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key)
         docs = [example.predicted for example in examples]
         spans = [self.candidates(doc) for doc in docs]
         if not sum(map(len, spans)):
@@ -287,20 +278,11 @@ class ZeroShot(TrainablePipe):
             width = len(next(iter(embed(["mention"], self.transformer, layer).values())))
             set_type_head(self.model, TypeHead(width, attrs["rank"], attrs["hidden"]))
             attrs["threshold"] = 0.5
-        self.sampler = self.make_sampler(types, seed)
+        self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
         if not self.labels:
             firsts = {label: type_.definitions[:1] for label, type_ in types.items()}
             described = all(firsts.values())
             self.set_labels({k: v[0] for k, v in firsts.items()} if described else [*types])
-
-    def make_sampler(self, types: dict[str, TrainingType], seed: int = 0) -> TypeSampler:
-        """Make what chooses the types of a batch, from some training types."""
-        if not types:
-            raise ValueError(
-                f"{self.name!r} has no training types: neither `definitions` nor labels."
-            )
-        layer = self.model.attrs["definition_layer"]
-        return TypeSampler(types, self.transformer, layer, self.spans_key, seed)
 
     def training_types(
         self, get_examples: Callable[[], Iterable[Example]], definitions: Optional[str]

@@ -11,6 +11,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import minibatch
 
+from .counts import measure
+
 Reader = Callable[[Language], Iterable[Example]]
 
 
@@ -52,11 +54,8 @@ class TypedCounts:
             sum(n for label, n in counter.items() if wanted is None or label in wanted)
             for counter in (self.right, self.wrong, self.missed)
         )
-        return {
-            "p": right / max(right + wrong, 1),
-            "r": right / max(right + missed, 1),
-            "f": 2 * right / max(2 * right + wrong + missed, 1),
-        }
+        shares = measure(right, right + wrong, right + missed)
+        return {key: shares[key] for key in "prf"}
 
 
 def count_entities(
