@@ -30,23 +30,20 @@ Compares the mentions of `{name}` with definitions of types, for `tommer_zerosho
 def export(
     pipeline: Path,
     name: str,
-    threshold: float,
-    chosen: str = "chosen on validation texts",
+    chosen: str = "chosen on texts of corpora that a head by the same recipe had not seen",
     command: str = "python -m spacy project run zeroshot .",
     data: str = "Learnt from the typed texts of the corpora in `card.md`.",
 ) -> None:
-    """Write the head of PIPELINE to the shipped model NAME, with a card.
-
-    THRESHOLD was chosen on texts of corpora that a head by the same recipe had not seen, as
-    CHOSEN tells; COMMAND made the head, from DATA.
-    """
+    """Write the head of PIPELINE and its threshold to the shipped model NAME, with a card:
+    CHOSEN tells where the threshold is from, and COMMAND made the head, from DATA."""
     nlp = spacy.load(pipeline)
-    model = nlp.get_pipe("tommer_zeroshot").model
+    zeroshot = nlp.get_pipe("tommer_zeroshot")
+    model, threshold = zeroshot.model, f"{zeroshot.threshold:g}"
     transformer = nlp.get_pipe("transformer")
     head = model.shims[0]._model
     place = reads(transformer, model)
     backbone = transformer.model.shims[0].name
-    about = {**place, "backbone": backbone, "threshold": str(threshold)}
+    about = {**place, "backbone": backbone, "threshold": threshold}
     folder = MODELS / name
     data_bytes = write(head.half(), **about)
     write_aside(folder / FILE, lambda path: path.write_bytes(data_bytes))

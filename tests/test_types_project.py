@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import spacy
 import torch
+import typer
 from conftest import needs_minilm
 from spacy.tokens import DocBin
 
@@ -13,13 +14,16 @@ import calibrate_types
 import convert
 import evaluate_types
 import export_types
+import leave_out_types
 import spacy_tommer
 from spacy_tommer.decoding import logit
 from spacy_tommer.entities import shipped
+from spacy_tommer.entities.definitions import read_types
 from spacy_tommer.entities.type_head import TypeHead
 from spacy_tommer.entities.type_scorer import set_type_head
 
-TYPES = Path(__file__).resolve().parents[1] / "assets/types"
+ROOT = Path(__file__).resolve().parents[1]
+TYPES, CONFIGS = ROOT / "assets/types", ROOT / "configs"
 TEXTS = ["Ada met Bob in Rome .", "Bob likes Ada .", "Rome is old ."]
 ENTITIES = [[(0, 1, "PER"), (2, 3, "PER"), (4, 5, "LOC")], [(0, 1, "PER")], [(0, 1, "LOC")]]
 
@@ -113,13 +117,56 @@ def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys)
     assert "| types |" in (tmp_path / "metrics.md").read_text("utf-8")
 
 
+def test_the_threshold_is_that_of_a_head_without_some_corpora(zeroshot, tmp_path, capsys):
+    nlp = spacy.blank("en")
+    for split in ("train", "dev"):
+        for name in ("one", "two"):
+            (tmp_path / split / name).mkdir(parents=True)
+            DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "in.spacy")
+            convert.typed(tmp_path / "in.spacy", tmp_path / split / name)
+    entry = {"PER": {"name": "person", "definitions": ["a human being"]}}
+    entry["LOC"] = {"name": "place", "definitions": ["a spot on Earth", "where one is"]}
+    (tmp_path / "types.json").write_text(json.dumps(entry), "utf-8")
+
+    def run(left_out):
+        leave_out_types.leave_out(
+            zeroshot,
+            tmp_path / "out",
+            config=CONFIGS / "zeroshot.cfg",
+            corpus=tmp_path / "train",
+            dev=tmp_path / "dev",
+            mentions=zeroshot,
+            definitions=tmp_path / "types.json",
+            left_out=left_out,
+            cache=tmp_path / "cache",
+            steps=2,
+        )
+
+    with pytest.raises(typer.BadParameter, match="no set three"):
+        run("two,three")
+    run("two")
+    seen = [path.name for path in (tmp_path / "out_left_out/rest").iterdir()]
+    assert seen == ["one"]
+    line = next(x for x in capsys.readouterr().out.splitlines() if "threshold = " in x)
+    assert "'two'" in line and "'one'" not in line
+    pipe = spacy.load(tmp_path / "out").get_pipe("tommer_zeroshot")
+    assert f"threshold = {round(pipe.threshold, 3)}:" in line
+    assert pipe.labels == ("thing",)
+    types = read_types(tmp_path / "types.json")
+    found = leave_out_types.labels_of(tmp_path / "train/one", types)
+    assert found == {"LOC": "place, a spot on Earth", "PER": "person, a human being"}
+
+
 def test_an_exported_head_is_found_by_its_backbone(
     zeroshot, make_nlp, tmp_path, monkeypatch
 ):
     (tmp_path / "models/tiny").mkdir(parents=True)
     for module in (export_types, shipped):
         monkeypatch.setattr(module, "MODELS", tmp_path / "models")
-    export_types.export(zeroshot, "tiny", 0.25, command="make it")
+    nlp = spacy.load(zeroshot)
+    nlp.get_pipe("tommer_zeroshot").threshold = 0.25
+    nlp.to_disk(zeroshot)
+    export_types.export(zeroshot, "tiny", command="make it")
     card = (tmp_path / "models/tiny/types.md").read_text("utf-8")
     assert "| threshold | 0.25;" in card and "`make it`" in card
 

@@ -18,7 +18,12 @@ from spacy_tommer.corpora.cached import CachedCorpus
 from spacy_tommer.decoding import sigmoid
 from spacy_tommer.entities import typed_batches, zeroshot
 from spacy_tommer.entities.candidates import mention_logits
-from spacy_tommer.entities.definitions import TrainingType, read_labels, read_types
+from spacy_tommer.entities.definitions import (
+    TrainingType,
+    name_types,
+    read_labels,
+    read_types,
+)
 from spacy_tommer.entities.type_head import TypeHead
 from spacy_tommer.entities.type_scorer import set_type_head
 from spacy_tommer.entities.typed_batches import TypedBatch, TypeSampler
@@ -27,7 +32,7 @@ from spacy_tommer.states import read_states
 
 CONFIG = Path(__file__).parents[1] / "configs" / "zeroshot.cfg"
 LABELS = {"PER": "a human being", "LOC": "a place on the map", "ORG": "a firm"}
-MODEL = {"@architectures": "spacy_tommer.TypeScorer.v1", "rank": 8, "hidden": 16}
+MODEL = {"@architectures": "spacy_tommer.TypeScorer.v1", "hidden": 16}
 SENTENCES = [
     ("Anna Berg lives in Oslo.", {"Anna Berg": "PER", "Oslo": "LOC"}),
     ("The ship left Bergen on Monday.", {"Bergen": "LOC"}),
@@ -121,7 +126,9 @@ def logits_by_hand(nlp, doc):
         )
         for s in doc.spans["mentions"]
     ]
-    definitions = definition_vectors(nlp, pipe.label_data.values())
+    definitions = np.array(
+        [definition_vectors(nlp, texts).mean(0) for texts in pipe.label_data.values()]
+    )
     head = pipe.model.shims[0]._model.eval()
     with torch.no_grad():
         scores = head(torch.tensor(np.array(vectors)), torch.tensor(definitions)).numpy()
@@ -131,14 +138,21 @@ def logits_by_hand(nlp, doc):
 
 def test_labels_speak_for_themselves_or_have_a_definition():
     assert read_labels(["PER", "work_of-art"]) == {
-        "PER": "PER",
-        "work_of-art": "work of art",
+        "PER": ["PER"],
+        "work_of-art": ["work of art"],
     }
     assert read_labels({"work_of_art": " a song \n"}) == {
-        "work_of_art": "work of art: a song"
+        "work_of_art": ["work of art", "work of art: a song", "a song"]
+    }
+    assert read_labels({"WORK_OF_ART": "a song"}) == {"WORK_OF_ART": ["a song"]}
+    labels = read_labels({"city": "a town", "LOC": "a place"}) | read_labels(["PER"])
+    assert name_types(labels) == {
+        "city": TrainingType("city", ["a town"]),
+        "LOC": TrainingType("a place", []),
+        "PER": TrainingType("PER", []),
     }
     assert read_labels([]) == read_labels({}) == {}
-    assert read_labels(("_",)) == {"_": "_"}
+    assert read_labels(("_",)) == {"_": ["_"]}
 
 
 @pytest.mark.parametrize(
@@ -188,22 +202,31 @@ def test_mentions_get_types_by_hand(make_typed):
 
 def test_the_head_by_hand():
     torch.manual_seed(0)
-    head = TypeHead(4, rank=6, hidden=5).eval()
+    head = TypeHead(4, hidden=5).eval()
     rng = np.random.default_rng(0)
     vectors, types = rng.normal(size=(3, 12)), rng.normal(size=(2, 4))
+    training = rng.normal(size=(7, 4)) * [1, 2, 3, 1e-3] + 5
+    head.standardise(torch.tensor(training, dtype=torch.float32))
     weights = {name: p.detach().numpy() for name, p in head.named_parameters()}
-
-    def project(name, rows):
-        rows = (rows - rows.mean(1, keepdims=True)) / rows.std(1, keepdims=True)
-        rows = rows @ weights[f"{name}.2.weight"].T + weights[f"{name}.2.bias"]
-        rows = torch.nn.functional.gelu(torch.tensor(rows)).numpy()
-        return rows @ weights[f"{name}.5.weight"].T + weights[f"{name}.5.bias"]
-
-    mention, definition = project("mention", vectors), project("definition", types)
+    rows = (vectors - vectors.mean(1, keepdims=True)) / vectors.std(1, keepdims=True)
+    rows = rows @ weights["mention.2.weight"].T + weights["mention.2.bias"]
+    rows = torch.nn.functional.gelu(torch.tensor(rows)).numpy()
+    mention = rows @ weights["mention.5.weight"].T + weights["mention.5.bias"]
+    spread = training.std(0)
+    assert spread[3] < 0.1 * spread.mean()
+    spread[3] = 0.1 * spread.mean()
+    placed = (types - training.mean(0)) / spread
+    placed /= np.linalg.norm(placed, axis=1, keepdims=True)
     none = mention @ weights["none.weight"].T + weights["none.bias"]
-    expected = mention @ definition.T / np.sqrt(6) - none
     inputs = (torch.tensor(array, dtype=torch.float32) for array in (vectors, types))
-    assert_allclose(head(*inputs).detach().numpy(), expected, atol=1e-4)
+    found = head(*inputs).detach().numpy()
+    assert_allclose(found, mention @ placed.T - none, atol=1e-4)
+
+
+def test_one_training_type_is_enough_for_finite_scores():
+    head = TypeHead(4, hidden=5).eval()
+    head.standardise(torch.ones(1, 4))
+    assert torch.isfinite(head(torch.randn(2, 12), torch.eye(4))).all()
 
 
 def test_tokens_without_a_state_and_mentions_without_a_score(make_typed):
@@ -311,10 +334,11 @@ def test_labels_can_change(make_typed):
     doc = stated(nlp, TEXTS[0], [(0, 2), (3, 4), (7, 8)], [0.5] * 3)
     assert pipe.labels == ("PER", "LOC", "ORG")
     assert pipe.predict([doc])[1].shape == (3, 3)
-    assert pipe.add_label("WORK", "a song") == 1
-    assert pipe.add_label("WORK", "a song") == 0
+    assert pipe.add_label("Work", "a song") == 1
+    assert pipe.add_label("Work", "a song") == 0
     assert pipe.add_label("PER") == 1
-    assert pipe.label_data["PER"] == "PER" and pipe.label_data["WORK"] == "WORK: a song"
+    assert pipe.label_data["PER"] == ["PER"]
+    assert pipe.label_data["Work"] == ["Work", "Work: a song", "a song"]
     assert_allclose(pipe.predict([doc])[1], logits_by_hand(nlp, doc), atol=1e-4)
     pipe.set_labels(["CITY"])
     assert {label for *_, label in typed(pipe(doc).spans["entities"])} == {"CITY"}
@@ -480,8 +504,8 @@ def test_errors_say_what_to_write(make_typed):
     with pytest.raises(ValueError, match="no shipped head 'nothing'"):
         pipe.initialize(lambda: make_examples(nlp), nlp=nlp, pretrained="nothing")
     with pytest.raises(ValueError, match=r"hidden = 16.*hidden = 5|hidden = 5.*16"):
-        set_type_head(pipe.model, TypeHead(32, rank=8, hidden=5))
-    set_type_head(pipe.model, TypeHead(48, rank=8, hidden=16))
+        set_type_head(pipe.model, TypeHead(32, hidden=5))
+    set_type_head(pipe.model, TypeHead(48, hidden=16))
     with pytest.raises(ValueError, match="width 48, and the transformer gives 32"):
         pipe.model.predict(
             zeroshot.TypeQuestion([doc], [PLACES[:1]], np.zeros((2, 48), "f"))
@@ -659,7 +683,7 @@ def test_a_definition_that_is_empty(entry, make_typed, tmp_path):
 
 def test_labels_of_the_training_texts(make_typed, tmp_path):
     nlp = make_typed(labels=[])
-    assert nlp.get_pipe("tommer_zeroshot").label_data == {"LOC": "LOC", "PER": "PER"}
+    assert nlp.get_pipe("tommer_zeroshot").label_data == {"LOC": ["LOC"], "PER": ["PER"]}
     path = tmp_path / "types.json"
     types = {
         label: {"name": type_.name, "definitions": type_.definitions}
@@ -671,14 +695,16 @@ def test_labels_of_the_training_texts(make_typed, tmp_path):
     pipe = nlp.get_pipe("tommer_zeroshot")
     pipe.initialize(lambda: [], nlp=nlp, definitions=str(path))
     assert pipe.label_data == {
-        "PER": "PER: a human being",
-        "CITY": "CITY: a town",
-        "LOC": "LOC: on the map",
+        "PER": ["a human being"],
+        "CITY": ["a town"],
+        "LOC": ["on the map"],
     }
 
 
 def test_overfit(make_typed, tmp_path):
-    nlp = make_typed(0.5, tommer={"threshold": 0.0}, initialize=False)
+    nlp = make_typed(
+        0.5, tommer={"threshold": 0.0}, initialize=False, labels=["LOC", "PER"]
+    )
     golds = [gold_doc(nlp, *sentence) for sentence in SENTENCES]
     DocBin(docs=golds).to_disk(tmp_path / "gold.spacy")
     read = CachedCorpus(tmp_path / "gold.spacy", tmp_path / "cache", propose_gold=True)
@@ -722,7 +748,7 @@ def test_training_from_the_command_line(make_nlp, tmp_path):
     train(CONFIG, tmp_path / "output", overrides=overrides)
     trained = spacy.load(tmp_path / "output" / "model-last")
     pipe = trained.get_pipe("tommer_zeroshot")
-    assert pipe.label_data == {key: f"{key}: {text}" for key, text in LABELS.items()}
+    assert pipe.label_data == {key: [text] for key, text in LABELS.items()}
     doc = stated(trained, TEXTS[0], [(0, 2), (3, 4)], [0.5, 0.9])
     assert_allclose(pipe.predict([doc])[1], logits_by_hand(trained, doc), atol=1e-4)
     assert trained.meta["performance"]["spans_entities_f"] is not None
@@ -768,7 +794,7 @@ def test_counts_at_each_threshold(make_typed, monkeypatch):
 
     labels = {"PER": "a human being", "LOC": "a place"}
     low, high = count_entities(nlp, read, labels, [0.1, 0.8])
-    assert pipe.threshold == 0.5 and pipe.label_data["LOC"] == "LOC: a place"
+    assert pipe.threshold == 0.5 and pipe.labels == tuple(LABELS)
     assert (low.right, low.wrong, low.missed) == ({"PER": 1}, {"PER": 2}, {"LOC": 1})
     assert (high.right, high.wrong, high.missed) == ({"PER": 1}, {}, {"LOC": 1})
     (own,) = count_entities(nlp, read, {"PER": "a human being"})

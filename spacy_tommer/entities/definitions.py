@@ -18,19 +18,21 @@ Labels = Union[Mapping[str, str], Sequence[str]]
 Vectors = NDArray[np.float32]
 
 
-def read_labels(labels: Labels) -> dict[str, str]:
-    """Find the text that stands for each label.
+def read_labels(labels: Labels) -> dict[str, list[str]]:
+    """Find the texts that stand for each label.
 
     labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels that
         speak for themselves.
-    RETURNS (dict[str, str]): By label, its name and behind a colon its definition.
+    RETURNS (dict[str, list[str]]): By label, its name, its name with its definition and the
+        definition alone; or as much of that as there is. A label in capitals with a
+        definition is an abbreviation, and no name.
     """
     if isinstance(labels, str):
         raise ValueError(
             f'`labels` lists labels or has a definition for each: ["{labels}"], or '
             f'{{"{labels}": "what it means"}}.'
         )
-    texts: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
     for label in labels:
         if not isinstance(label, str) or not label.strip():
             raise ValueError(f"A label is a text that is not empty, and {label!r} is not.")
@@ -38,7 +40,8 @@ def read_labels(labels: Labels) -> dict[str, str]:
             raise ValueError(
                 f"The label {label!r} is given twice. Give each label a name of its own."
             )
-        texts[label] = spoken(label)
+        name = spoken(label)
+        texts[label] = [name]
         if isinstance(labels, Mapping):
             definition = labels[label]
             if not isinstance(definition, str) or not definition.strip():
@@ -46,7 +49,10 @@ def read_labels(labels: Labels) -> dict[str, str]:
                     f"The label {label!r} has an empty definition. Write what it means, or "
                     "give `labels` as a list to do without definitions."
                 )
-            texts[label] = f"{texts[label]}: {definition.strip()}"
+            definition = definition.strip()
+            texts[label] += [f"{name}: {definition}", definition]
+            if label.isupper():
+                texts[label] = [definition]
     return texts
 
 
@@ -101,6 +107,15 @@ class TrainingType:
         named = [f"{self.name}: {definition}" for definition in self.definitions]
         misnamed = [f"{other}: {definition}" for definition in self.definitions[-1:]]
         return [self.name, *named, *self.definitions, *misnamed]
+
+
+def name_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
+    """Take labels for types of training texts.
+
+    labels (Mapping[str, Sequence[str]]): What `read_labels` gives.
+    RETURNS (dict[str, TrainingType]): The types by label.
+    """
+    return {label: TrainingType(texts[0], texts[2:]) for label, texts in labels.items()}
 
 
 def read_types(path: Path) -> dict[str, TrainingType]:

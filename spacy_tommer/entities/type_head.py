@@ -1,28 +1,55 @@
 """The head that compares mentions with definitions of types.
 
-Axis letters: M mentions; C types; d width of a state; p width that both are projected to.
+Axis letters: M mentions; C types; d width of a state.
 """
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+# No direction counts for more than ten times what the mean direction does.
+LEAST_SCALE = 0.1
 
 
 class TypeHead(nn.Module):
     """Score mentions against definitions and against none (Just Pass Twice, arXiv
-    2604.05158): two projections and their product.
+    2604.05158): mentions are projected to where the definitions are.
+
+    Definitions are standardised, and otherwise stay as the backbone gives them: a learnt
+    projection of theirs would know the types of the training texts by heart, and put a new
+    type anywhere.
 
     width (int): Width of a state, d.
-    rank (int): Width of the projections, p.
-    hidden (int): Hidden units of each projection.
+    hidden (int): Hidden units of the projection.
     """
 
-    def __init__(self, width: int, rank: int = 256, hidden: int = 512) -> None:
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, hidden: int = 512) -> None:
         super().__init__()
         self.width = width
-        self.rank = rank
         self.hidden = hidden
-        self.mention = projection(3 * width, hidden, rank)
-        self.definition = projection(width, hidden, rank)
-        self.none = nn.Linear(rank, 1)
+        self.mention = nn.Sequential(
+            nn.LayerNorm(3 * width),
+            nn.Dropout(0.2),
+            nn.Linear(3 * width, hidden),
+            nn.GELU(),
+            nn.Dropout(0.2),
+            nn.Linear(hidden, width),
+        )
+        self.none = nn.Linear(width, 1)
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def standardise(self, definitions: Tensor) -> None:
+        """Take over centre and scale of vectors.
+
+        definitions (Tensor): The vectors of the types of the training texts. (C, d)
+        """
+        scale = definitions.std(dim=0, correction=0)  # (d,)
+        self.centre = definitions.mean(dim=0)  # (d,)
+        self.scale = scale.clamp(min=max(LEAST_SCALE * float(scale.mean()), 1e-6))
 
     def forward(self, vectors: Tensor, definitions: Tensor) -> Tensor:
         """Score every mention against every type.
@@ -32,18 +59,6 @@ class TypeHead(nn.Module):
         definitions (Tensor): The vector of each type. (C, d)
         RETURNS (Tensor): Logits of each type against none. (M, C)
         """
-        mention = self.mention(vectors)  # (M, p)
-        scores = mention @ self.definition(definitions).T  # (M, C)
-        return scores / self.rank**0.5 - self.none(mention)
-
-
-def projection(width: int, hidden: int, rank: int) -> nn.Sequential:
-    """Make a projection with one hidden layer."""
-    return nn.Sequential(
-        nn.LayerNorm(width),
-        nn.Dropout(0.2),
-        nn.Linear(width, hidden),
-        nn.GELU(),
-        nn.Dropout(0.2),
-        nn.Linear(hidden, rank),
-    )
+        mention = self.mention(vectors)  # (M, d)
+        types = normalize((definitions - self.centre) / self.scale, dim=1)  # (C, d)
+        return mention @ types.T - self.none(mention)

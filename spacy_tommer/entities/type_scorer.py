@@ -39,7 +39,6 @@ class TypeQuestion:
 def TypeScorer(
     layer: Optional[int] = None,
     definition_layer: Optional[int] = None,
-    rank: int = 256,
     hidden: int = 512,
 ) -> Model[TypeQuestion, Floats2d]:
     """Build the model of the `tommer_zeroshot` component.
@@ -47,8 +46,7 @@ def TypeScorer(
     layer (Optional[int]): The block whose states mentions are read at, counted from 0; by
         default the last one that the transformer gives.
     definition_layer (Optional[int]): The block for definitions, with the same default.
-    rank (int): Width that mentions and definitions are projected to.
-    hidden (int): Hidden units of both projections.
+    hidden (int): Hidden units of the projection of mentions.
     RETURNS (Model[TypeQuestion, Floats2d]): The model. It gives logits of each type against
         none, one row per mention.
     """
@@ -60,7 +58,6 @@ def TypeScorer(
         attrs={
             "layer": layer,
             "definition_layer": definition_layer,
-            "rank": rank,
             "hidden": hidden,
             "threshold": 0.5,
             "vectors": {},
@@ -75,13 +72,12 @@ def set_type_head(model: Model, head: TypeHead) -> None:
     model (Model): A model of the architecture TypeScorer.v1.
     head (TypeHead): The head.
     """
-    for name in ("rank", "hidden"):
-        if model.attrs[name] != getattr(head, name):
-            raise ValueError(
-                f"The head was made with {name} = {getattr(head, name)}, and the config "
-                f"says {model.attrs[name]}. Write in [components.tommer_zeroshot.model]:\n"
-                f"    {name} = {getattr(head, name)}"
-            )
+    if model.attrs["hidden"] != head.hidden:
+        raise ValueError(
+            f"The head was made with hidden = {head.hidden}, and the config says "
+            f"{model.attrs['hidden']}. Write in [components.tommer_zeroshot.model]:\n"
+            f"    hidden = {head.hidden}"
+        )
     model.set_dim("nI", head.width, force=True)
     model.shims[0]._model = head.to(get_torch_default_device())
 
@@ -104,10 +100,10 @@ def read_type_head(data: bytes, origin: str) -> tuple[TypeHead, dict[str, str]]:
     RETURNS (tuple[TypeHead, dict[str, str]]): The head and the file's metadata.
     """
     weights, metadata = from_bytes(data, origin)
-    if "definition.2.weight" not in weights:
+    if "mention.5.weight" not in weights or "centre" not in weights:
         raise ValueError(f"{origin} holds no head that types mentions.")
-    hidden, width = weights["definition.2.weight"].shape
-    head = TypeHead(width, len(weights["definition.5.bias"]), hidden)
+    width, hidden = weights["mention.5.weight"].shape
+    head = TypeHead(width, hidden)
     head.load_state_dict(weights)
     return head, metadata
 

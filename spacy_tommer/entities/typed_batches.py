@@ -1,7 +1,8 @@
 """What a batch of training texts teaches about types: mentions against the types in the
 batch and some others, or against none.
 
-Axis letters: M mentions; C types of the batch, a column before them for none.
+Axis letters: M mentions; C types of the batch, a column before them for none; F forms of
+definitions; d width of a state.
 """
 
 import random
@@ -87,6 +88,10 @@ class TypeSampler:
             name: [vectors[text] for text in dict.fromkeys(forms)]
             for name, forms in texts.items()
         }
+
+    def all_vectors(self) -> Vectors:
+        """RETURNS (Vectors): The vectors of all types in all their forms. (F, d)"""
+        return np.array([vector for forms in self.vectors.values() for vector in forms])
 
     def batch(
         self, examples: Sequence[Example], spans: Sequence[NDArray[np.intp]]

@@ -1,11 +1,12 @@
 """The `tommer_zeroshot` component: gives mentions the types that definitions tell of."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
@@ -18,7 +19,7 @@ from thinc.types import Floats2d
 from ..component import Setting
 from ..decoding import logit, sigmoid
 from .candidates import candidates, mention_logits
-from .definitions import Labels, TrainingType, embed, read_labels, read_types
+from .definitions import Labels, TrainingType, embed, name_types, read_labels, read_types
 from .ents import earlier_ents, set_ents, set_spans
 from .scorer import entity_score
 from .shipped import check_states, find_shipped, read_shipped_types, set_shipped
@@ -77,8 +78,8 @@ class ZeroShot(TrainablePipe):
         return tuple(self.cfg["texts"])
 
     @property
-    def label_data(self) -> dict[str, str]:
-        """RETURNS (dict[str, str]): The text that stands for each label."""
+    def label_data(self) -> dict[str, list[str]]:
+        """RETURNS (dict[str, list[str]]): The texts that stand for each label."""
         return dict(self.cfg["texts"])
 
     def set_labels(self, labels: Labels) -> None:
@@ -103,17 +104,20 @@ class ZeroShot(TrainablePipe):
         return 1
 
     def definitions(self) -> Floats2d:
-        """Get the vectors of the labels; those that are not known yet are made.
+        """Get the vectors of the labels, each the mean of those of its texts; vectors that
+        are not known yet are made.
 
         RETURNS (Floats2d): One row per label. (C, d)
         """
-        known, texts = self.model.attrs["vectors"], self.cfg["texts"].values()
-        new = [text for text in texts if text not in known]
-        if new or len(known) > len(texts):
-            layer = self.model.attrs["definition_layer"]
-            known.update(embed(new, self.transformer, layer))
-            self.model.attrs["vectors"] = {text: known[text] for text in texts}
-        rows = [self.model.attrs["vectors"][text] for text in texts]
+        known, labels = self.model.attrs["vectors"], self.cfg["texts"].values()
+        texts = list(dict.fromkeys(chain.from_iterable(labels)))
+        if texts != list(known):
+            new = [text for text in texts if text not in known]
+            made = embed(new, self.transformer, self.model.attrs["definition_layer"])
+            both = {**known, **made}
+            known = {text: both[text] for text in texts}
+            self.model.attrs["vectors"] = known
+        rows = [np.mean([known[text] for text in texts], axis=0) for texts in labels]
         return np.array(rows, dtype="f").reshape(len(rows), self.model.get_dim("nI"))
 
     def predict(self, docs: Iterable[Doc]) -> Found:
@@ -228,8 +232,7 @@ class ZeroShot(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "ZeroShot.update")
         if self.sampler is None:
-            layer, texts = self.model.attrs["definition_layer"], self.label_data
-            types = {label: TrainingType(text, []) for label, text in texts.items()}
+            types, layer = name_types(self.label_data), self.model.attrs["definition_layer"]
             self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key)
         docs = [example.predicted for example in examples]
         spans = [self.candidates(doc) for doc in docs]
@@ -274,11 +277,13 @@ class ZeroShot(TrainablePipe):
         types = self.training_types(get_examples, definitions)
         if not types:
             return
-        if pretrained is None:
-            width = len(next(iter(embed(["mention"], self.transformer, layer).values())))
-            set_type_head(self.model, TypeHead(width, attrs["rank"], attrs["hidden"]))
-            attrs["threshold"] = 0.5
         self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
+        if pretrained is None:
+            vectors = torch.from_numpy(self.sampler.all_vectors())
+            head = TypeHead(vectors.shape[1], attrs["hidden"])
+            head.standardise(vectors)
+            set_type_head(self.model, head)
+            attrs["threshold"] = 0.5
         if not self.labels:
             firsts = {label: type_.definitions[:1] for label, type_ in types.items()}
             described = all(firsts.values())
@@ -294,4 +299,4 @@ class ZeroShot(TrainablePipe):
         validate_examples(sample, "ZeroShot.initialize")
         gold = (eg.reference.spans.get(self.spans_key, []) for eg in sample)
         names = sorted({span.label_ for group in gold for span in group})
-        return {label: TrainingType(text, []) for label, text in read_labels(names).items()}
+        return name_types(read_labels(names))

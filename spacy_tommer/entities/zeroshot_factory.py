@@ -16,7 +16,6 @@ default_config = """
 @architectures = "spacy_tommer.TypeScorer.v1"
 layer = null
 definition_layer = null
-rank = 256
 hidden = 512
 """
 DEFAULT_MODEL = Config().from_str(default_config)["model"]

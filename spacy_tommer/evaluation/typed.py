@@ -67,7 +67,7 @@ def count_entities(
 ) -> list[TypedCounts]:
     """Let a pipeline find entities of given types, and count them.
 
-    nlp (Language): A pipeline with `tommer_zeroshot`, whose labels are replaced.
+    nlp (Language): A pipeline with `tommer_zeroshot`; its own labels come back after.
     read (Reader): Gives examples whose predicted Docs carry hidden states.
     labels (Mapping[str, str]): Definitions by label. Gold entities of other labels do not
         count.
@@ -76,7 +76,7 @@ def count_entities(
     RETURNS (list[TypedCounts]): The counts at each threshold.
     """
     pipe = nlp.get_pipe("tommer_zeroshot")
-    own = pipe.threshold
+    own, texts = pipe.threshold, pipe.label_data
     pipe.set_labels(labels)
     counts = [TypedCounts() for _ in thresholds or [own]]
     for examples in minibatch(read(nlp), batch_size):
@@ -91,7 +91,7 @@ def count_entities(
                 gold = entities(example.reference)
                 count.add(entities(doc), {one for one in gold if one[-1] in labels})
                 doc.ents = ents
-    pipe.threshold = own
+    pipe.threshold, pipe.cfg["texts"] = own, texts
     return counts
 
 
