@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import spacy
+import srsly
 import torch
 import typer
 from conftest import needs_minilm
 from spacy.tokens import DocBin
+from weasel.util import load_project_config
 
 import calibrate_types
 import convert
@@ -16,11 +18,12 @@ import evaluate_types
 import export_types
 import leave_out_types
 import spacy_tommer
+from spacy_tommer.checkpoints import read_shipped, shipped_models
 from spacy_tommer.decoding import logit
 from spacy_tommer.entities import shipped
 from spacy_tommer.entities.definitions import read_types
 from spacy_tommer.entities.type_head import TypeHead
-from spacy_tommer.entities.type_scorer import set_type_head
+from spacy_tommer.entities.type_scorer import read_type_head, set_type_head
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES, CONFIGS = ROOT / "assets/types", ROOT / "configs"
@@ -192,6 +195,21 @@ def test_an_exported_head_is_found_by_its_backbone(
         other.get_pipe("tommer_zeroshot")(doc)
 
 
+def test_every_shipped_model_has_a_head_for_types_at_the_block_of_its_mentions():
+    assert shipped.shipped_types() == shipped_models()
+    for name in shipped_models():
+        _, mentions = read_shipped(name)
+        data = (shipped.MODELS / name / shipped.FILE).read_bytes()
+        head, metadata = read_type_head(data, name)
+        assert metadata["sha256"] == mentions["sha256"] and metadata["passes"] == "1"
+        assert metadata["layer"] == metadata["definition_layer"] == mentions["layer"]
+        assert 0 < float(metadata["threshold"]) < 1
+        size = sum(weights.numel() for weights in head.parameters())
+        card = (shipped.MODELS / name / "types.md").read_text("utf-8")
+        assert f"{size:,} parameters" in card and metadata["sha256"] in card
+        assert f"| threshold | {metadata['threshold']};" in card
+
+
 @needs_minilm
 def test_the_shipped_head_types_mentions():
     nlp = spacy_tommer.load("minilm")
@@ -205,6 +223,17 @@ def test_the_shipped_head_types_mentions():
     assert [(ent.text, ent.label_) for ent in again.ents] == [
         (ent.text, ent.label_) for ent in doc.ents
     ]
+
+
+def test_what_commands_depend_on_is_a_list_of_paths():
+    # confection joins variables that follow each other in a list
+    raw = srsly.read_yaml(ROOT / "project.yml")["commands"]
+    loaded = load_project_config(ROOT)["commands"]
+    for written, read_back in zip(raw, loaded, strict=True):
+        for key in ("script", "deps", "outputs"):
+            paths = read_back.get(key, [])
+            assert len(paths) == len(written.get(key, [])), written["name"]
+            assert not any("${" in path for path in paths)
 
 
 def test_the_definitions_that_come_with_the_project_are_whole():
