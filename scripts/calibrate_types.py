@@ -11,19 +11,18 @@ from spacy.language import Language
 
 from spacy_tommer.corpora.cached import CachedCorpus
 from spacy_tommer.decoding import sigmoid
-from spacy_tommer.entities.definitions import Labels
 from spacy_tommer.evaluation.typed import count_entities, find_set
 
 CANDIDATES = sigmoid(np.arange(-5.0, 3.01, 0.25)).round(3).tolist()
 
 
 def choose_threshold(
-    nlp: Language, sets: dict[str, Labels], corpora: Path, cache: Path
+    nlp: Language, sets: dict[str, dict[str, str]], corpora: Path, cache: Path
 ) -> float:
     """Find the threshold that has the best mean F1 of doc.ents, and print that.
 
     nlp (Language): The pipeline.
-    sets (dict[str, Labels]): The labels of each set.
+    sets (dict[str, dict[str, str]]): Definitions by set and label.
     corpora (Path): Folder with a DocBin or a folder of them for each set.
     cache (Path): Folder of cached states.
     RETURNS (float): The threshold.

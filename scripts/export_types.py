@@ -38,6 +38,8 @@ def export(
     CHOSEN tells where the threshold is from, and COMMAND made the head, from DATA."""
     nlp = spacy.load(pipeline)
     zeroshot = nlp.get_pipe("tommer_zeroshot")
+    if zeroshot.threshold is None:
+        raise typer.BadParameter(f"{pipeline} has no threshold: calibrate it first.")
     model, threshold = zeroshot.model, f"{zeroshot.threshold:g}"
     transformer = nlp.get_pipe("transformer")
     head = model.shims[0]._model

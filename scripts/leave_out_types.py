@@ -11,6 +11,7 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 from calibrate_types import choose_threshold
 from leave_out import link_sets
 from spacy_tommer.entities.definitions import TrainingType, read_types
+from spacy_tommer.evaluation.typed import find_set
 
 
 def labels_of(corpus: Path, types: dict[str, TrainingType]) -> dict[str, str]:
@@ -22,10 +23,9 @@ def labels_of(corpus: Path, types: dict[str, TrainingType]) -> dict[str, str]:
         for doc in DocBin().from_disk(path).get_docs(vocab)
     )
     found = {span.label_ for doc in docs for span in doc.spans["entities"]}
-    return {
-        label: f"{types[label].name}, {types[label].definitions[0]}"
-        for label in sorted(found)
-    }
+    if unknown := found - types.keys():
+        raise ValueError(f"{corpus} has labels without a definition: {sorted(unknown)}.")
+    return {label: types[label].description for label in sorted(found)}
 
 
 def leave_out(
@@ -46,14 +46,22 @@ def leave_out(
     best mean F1 on the texts of these in DEV, and write PIPELINE to OUTPUT with it.
 
     LEFT_OUT lists names of sets, separated by commas. PIPELINE has learnt from all sets: on
-    texts that it has seen, it would choose too high a threshold.
+    texts of corpora that it knows, it would choose too high a threshold.
     """
     out = left_out.split(",")
-    every = sorted(path.name for path in corpus.iterdir() if path.is_dir())
-    if unknown := set(out) - set(every):
-        raise typer.BadParameter(f"{corpus} has no set {', '.join(sorted(unknown))}.")
+    every = sorted(path.name for path in corpus.glob("*/"))
+    seen = [name for name in every if name not in out]
+    if (unknown := set(out) - set(every)) or not seen:
+        raise typer.BadParameter(
+            f"{corpus} has {', '.join(every) or 'no folders of sets'}. Name some of them, "
+            f"and not all, instead of {', '.join(sorted(unknown)) or left_out}."
+        )
+    types = read_types(definitions)
+    sets = {name: labels_of(corpus / name, types) for name in out}
+    for name in out:
+        find_set(dev, name)
     folder = output.with_name(f"{output.name}_left_out")
-    rest = link_sets(corpus, [name for name in every if name not in out], folder / "rest")
+    rest = link_sets(corpus, seen, folder / "rest")
     overrides = {
         "paths.train": str(rest),
         "paths.dev": str(rest),
@@ -68,8 +76,6 @@ def leave_out(
     }
     train(config, folder / "student", use_gpu=gpu_id, overrides=overrides)
     student = spacy.load(folder / "student" / "model-last")
-    types = read_types(definitions)
-    sets = {name: labels_of(corpus / name, types) for name in out}
     nlp = spacy.load(pipeline)
     nlp.get_pipe("tommer_zeroshot").threshold = choose_threshold(student, sets, dev, cache)
     nlp.to_disk(output)

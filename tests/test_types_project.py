@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import spacy
 import srsly
 import torch
 import typer
-from conftest import needs_minilm
+from conftest import needs_minilm, needs_smollm2
 from spacy.tokens import DocBin
 from weasel.util import load_project_config
 
@@ -94,6 +95,21 @@ def zeroshot(make_nlp, tmp_path):
     return tmp_path / "nlp"
 
 
+def test_the_threshold_with_the_best_mean_over_sets(monkeypatch, tmp_path):
+    (tmp_path / "a.spacy").touch()
+    (tmp_path / "b.spacy").touch()
+    scores = {"x": [0.2, 0.5, 0.9], "y": [0.3, 0.9, 0.1]}
+
+    def count(nlp, read, labels, thresholds):
+        values = scores[next(iter(labels))]
+        return [SimpleNamespace(measures=lambda f=f: {"f": f}) for f in values]
+
+    monkeypatch.setattr(calibrate_types, "count_entities", count)
+    sets = {"a": {"x": "text"}, "b": {"y": "text"}}
+    found = calibrate_types.choose_threshold(None, sets, tmp_path, tmp_path)
+    assert found == calibrate_types.CANDIDATES[1]
+
+
 def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys):
     nlp = spacy.blank("en")
     DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "one.spacy")
@@ -120,7 +136,9 @@ def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys)
     assert "| types |" in (tmp_path / "metrics.md").read_text("utf-8")
 
 
-def test_the_threshold_is_that_of_a_head_without_some_corpora(zeroshot, tmp_path, capsys):
+def test_the_threshold_is_that_of_a_head_without_some_corpora(
+    zeroshot, tmp_path, monkeypatch, capsys
+):
     nlp = spacy.blank("en")
     for split in ("train", "dev"):
         for name in ("one", "two"):
@@ -145,9 +163,21 @@ def test_the_threshold_is_that_of_a_head_without_some_corpora(zeroshot, tmp_path
             steps=2,
         )
 
-    with pytest.raises(typer.BadParameter, match="no set three"):
+    with pytest.raises(typer.BadParameter, match=r"one, two\..*not all, instead of three"):
         run("two,three")
+    with pytest.raises(typer.BadParameter, match="not all, instead of one,two"):
+        run("one,two")
+    asked = []
+    choose = leave_out_types.choose_threshold
+    monkeypatch.setattr(
+        leave_out_types,
+        "choose_threshold",
+        lambda nlp, *others: asked.append((nlp, *others)) or choose(nlp, *others),
+    )
     run("two")
+    ((student, sets, dev, _),) = asked
+    assert set(student.get_pipe("tommer_zeroshot").labels) == {"PER", "LOC"}
+    assert list(sets) == ["two"] and dev == tmp_path / "dev"
     seen = [path.name for path in (tmp_path / "out_left_out/rest").iterdir()]
     assert seen == ["one"]
     line = next(x for x in capsys.readouterr().out.splitlines() if "threshold = " in x)
@@ -170,6 +200,10 @@ def test_an_exported_head_is_found_by_its_backbone(
     nlp.get_pipe("tommer_zeroshot").threshold = 0.25
     nlp.to_disk(zeroshot)
     export_types.export(zeroshot, "tiny", command="make it")
+    nlp.get_pipe("tommer_zeroshot").threshold = None
+    nlp.to_disk(tmp_path / "without")
+    with pytest.raises(typer.BadParameter, match="calibrate it first"):
+        export_types.export(tmp_path / "without", "tiny")
     card = (tmp_path / "models/tiny/types.md").read_text("utf-8")
     assert "| threshold | 0.25;" in card and "`make it`" in card
 
@@ -204,15 +238,22 @@ def test_every_shipped_model_has_a_head_for_types_at_the_block_of_its_mentions()
         assert metadata["sha256"] == mentions["sha256"] and metadata["passes"] == "1"
         assert metadata["layer"] == metadata["definition_layer"] == mentions["layer"]
         assert 0 < float(metadata["threshold"]) < 1
+        assert head.centre.any() and (head.scale > 0).all() and head.scale.isfinite().all()
         size = sum(weights.numel() for weights in head.parameters())
         card = (shipped.MODELS / name / "types.md").read_text("utf-8")
         assert f"{size:,} parameters" in card and metadata["sha256"] in card
         assert f"| threshold | {metadata['threshold']};" in card
 
 
-@needs_minilm
-def test_the_shipped_head_types_mentions():
-    nlp = spacy_tommer.load("minilm")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("minilm", marks=needs_minilm),
+        pytest.param("smollm2", marks=needs_smollm2),
+    ],
+)
+def test_shipped_heads_type_mentions(name):
+    nlp = spacy_tommer.load(name)
     labels = {"person": "a human being", "city": "a large town where many people live"}
     nlp.add_pipe("tommer_zeroshot", before="doc_cleaner", config={"labels": labels})
     doc = nlp("Angela Merkel met the mayor of Paris.")

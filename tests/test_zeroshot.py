@@ -16,11 +16,11 @@ from thinc.api import fix_random_seed
 
 from spacy_tommer.corpora.cached import CachedCorpus
 from spacy_tommer.decoding import sigmoid
-from spacy_tommer.entities import typed_batches, zeroshot
+from spacy_tommer.entities import definitions, typed_batches, zeroshot
 from spacy_tommer.entities.candidates import mention_logits
 from spacy_tommer.entities.definitions import (
     TrainingType,
-    name_types,
+    as_types,
     read_labels,
     read_types,
 )
@@ -146,7 +146,7 @@ def test_labels_speak_for_themselves_or_have_a_definition():
     }
     assert read_labels({"WORK_OF_ART": "a song"}) == {"WORK_OF_ART": ["a song"]}
     labels = read_labels({"city": "a town", "LOC": "a place"}) | read_labels(["PER"])
-    assert name_types(labels) == {
+    assert as_types(labels) == {
         "city": TrainingType("city", ["a town"]),
         "LOC": TrainingType("a place", []),
         "PER": TrainingType("PER", []),
@@ -374,7 +374,7 @@ def test_a_saved_pipeline_embeds_nothing(make_typed, tmp_path, monkeypatch):
     docs = list(nlp.pipe(TEXTS))
     assert sum(len(doc.spans["entities"]) for doc in docs) > 5
     nlp.to_disk(tmp_path / "nlp")
-    monkeypatch.setattr(zeroshot, "embed", lambda *args: 1 / 0)
+    monkeypatch.setattr(definitions, "embed", lambda *args: 1 / 0)
     from_disk = spacy.load(tmp_path / "nlp")
     from_bytes = make_typed(initialize=False).from_bytes(nlp.to_bytes())
     for loaded in (from_disk, from_bytes):
@@ -695,9 +695,9 @@ def test_labels_of_the_training_texts(make_typed, tmp_path):
     pipe = nlp.get_pipe("tommer_zeroshot")
     pipe.initialize(lambda: [], nlp=nlp, definitions=str(path))
     assert pipe.label_data == {
-        "PER": ["a human being"],
-        "CITY": ["a town"],
-        "LOC": ["on the map"],
+        "PER": ["person, a human being"],
+        "CITY": ["place, a town"],
+        "LOC": ["place, on the map"],
     }
 
 
@@ -748,7 +748,7 @@ def test_training_from_the_command_line(make_nlp, tmp_path):
     train(CONFIG, tmp_path / "output", overrides=overrides)
     trained = spacy.load(tmp_path / "output" / "model-last")
     pipe = trained.get_pipe("tommer_zeroshot")
-    assert pipe.label_data == {key: [text] for key, text in LABELS.items()}
+    assert pipe.label_data == {key: [f"{text}, {text}"] for key, text in LABELS.items()}
     doc = stated(trained, TEXTS[0], [(0, 2), (3, 4)], [0.5, 0.9])
     assert_allclose(pipe.predict([doc])[1], logits_by_hand(trained, doc), atol=1e-4)
     assert trained.meta["performance"]["spans_entities_f"] is not None
@@ -793,7 +793,10 @@ def test_counts_at_each_threshold(make_typed, monkeypatch):
         return [example]
 
     labels = {"PER": "a human being", "LOC": "a place"}
+    vectors = pipe.definitions()
     low, high = count_entities(nlp, read, labels, [0.1, 0.8])
+    assert len(pipe.model.attrs["vectors"]) == 3
+    assert_allclose(pipe.definitions(), vectors)
     assert pipe.threshold == 0.5 and pipe.labels == tuple(LABELS)
     assert (low.right, low.wrong, low.missed) == ({"PER": 1}, {"PER": 2}, {"LOC": 1})
     assert (high.right, high.wrong, high.missed) == ({"PER": 1}, {}, {"LOC": 1})

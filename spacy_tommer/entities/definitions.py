@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Optional, Union
 
@@ -50,9 +51,8 @@ def read_labels(labels: Labels) -> dict[str, list[str]]:
                     "give `labels` as a list to do without definitions."
                 )
             definition = definition.strip()
-            texts[label] += [f"{name}: {definition}", definition]
-            if label.isupper():
-                texts[label] = [definition]
+            named = [name, f"{name}: {definition}"]
+            texts[label] = [*([] if label.isupper() else named), definition]
     return texts
 
 
@@ -86,6 +86,33 @@ def embed(
     return vectors
 
 
+def embed_labels(
+    labels: Iterable[Sequence[str]],
+    known: dict[str, Vectors],
+    transformer: Transformer,
+    layer: Optional[int],
+) -> dict[str, Vectors]:
+    """Give labels the mean of the vectors of their texts.
+
+    labels (Iterable[Sequence[str]]): The texts of each label.
+    known (dict[str, Vectors]): Vectors that are there already, by lines of texts.
+    transformer (Transformer): The pipe whose model makes the states.
+    layer (Optional[int]): The block that is read, counted from 0; by default the last.
+    RETURNS (dict[str, Vectors]): By its texts as lines, the vector of each label. (d,)
+    """
+    by_lines = {"\n".join(texts): texts for texts in labels}
+    if by_lines.keys() == known.keys():
+        return known
+    new = {lines: texts for lines, texts in by_lines.items() if lines not in known}
+    vectors = embed(chain.from_iterable(new.values()), transformer, layer)
+    means = {
+        lines: np.mean([vectors[text] for text in texts], axis=0)
+        for lines, texts in new.items()
+    }
+    both = {**known, **means}
+    return {lines: both[lines] for lines in by_lines}
+
+
 @dataclass
 class TrainingType:
     """A type of training texts.
@@ -96,6 +123,11 @@ class TrainingType:
 
     name: str
     definitions: list[str]
+
+    @property
+    def description(self) -> str:
+        """RETURNS (str): What to give as the definition of a label of this type."""
+        return ", ".join([self.name, *self.definitions[:1]])
 
     def texts(self, other: str) -> list[str]:
         """List the forms in which a head sees the type in training: with its name, without
@@ -109,7 +141,7 @@ class TrainingType:
         return [self.name, *named, *self.definitions, *misnamed]
 
 
-def name_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
+def as_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
     """Take labels for types of training texts.
 
     labels (Mapping[str, Sequence[str]]): What `read_labels` gives.

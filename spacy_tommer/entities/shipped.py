@@ -48,7 +48,8 @@ def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict
     raise ValueError(
         "tommer_zeroshot has no weights, and none of the shipped ones "
         f"({', '.join(shipped_types()) or 'there are none'}) is for the states that it "
-        f"reads: block {place['layer']}, passes {place['passes']}. Use the transformer of "
+        f"reads: block {place['layer']}, passes {place['passes']}, definitions at block "
+        f"{place['definition_layer']}. Use the transformer of a shipped pipeline, such as "
         'spacy_tommer.load("minilm"), or train a head of your own.'
     )
 

@@ -1,6 +1,6 @@
 """The head that compares mentions with definitions of types.
 
-Axis letters: M mentions; C types; d width of a state.
+Axis letters: M mentions; C types; F definitions; d width of a state.
 """
 
 import torch
@@ -15,9 +15,9 @@ class TypeHead(nn.Module):
     """Score mentions against definitions and against none (Just Pass Twice, arXiv
     2604.05158): mentions are projected to where the definitions are.
 
-    Definitions are standardised, and otherwise stay as the backbone gives them: a learnt
-    projection of theirs would know the types of the training texts by heart, and put a new
-    type anywhere.
+    Definitions are standardised, brought to unit length, and otherwise stay as the backbone
+    gives them: a learnt projection of theirs would know the types of the training texts by
+    heart, and put a new type anywhere.
 
     width (int): Width of a state, d.
     hidden (int): Hidden units of the projection.
@@ -45,7 +45,7 @@ class TypeHead(nn.Module):
     def standardise(self, definitions: Tensor) -> None:
         """Take over centre and scale of vectors.
 
-        definitions (Tensor): The vectors of the types of the training texts. (C, d)
+        definitions (Tensor): The vectors of all forms of the training types. (F, d)
         """
         scale = definitions.std(dim=0, correction=0)  # (d,)
         self.centre = definitions.mean(dim=0)  # (d,)

@@ -6,19 +6,30 @@ definitions; d width of a state.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.training import Example
+from spacy.training import Example, validate_examples
 from spacy_transformers import Transformer
 
-from .definitions import TrainingType, Vectors, embed
+from .definitions import (
+    TrainingType,
+    Vectors,
+    as_types,
+    embed,
+    read_labels,
+    read_types,
+)
 
 # Types that a batch is compared with besides those that occur in it.
 OTHERS = 64
+# Examples whose labels are read.
+SAMPLE = 1000
 
 
 @dataclass
@@ -49,6 +60,27 @@ class TypedBatch:
         loss = -np.log(np.maximum(shares[rows, self.targets], 1e-12)).mean()
         shares[rows, self.targets] -= 1
         return float(loss), (shares[:, 1:] / len(rows)).astype("float32")
+
+
+def training_types(
+    get_examples: Callable[[], Iterable[Example]],
+    definitions: Optional[str],
+    spans_key: str,
+) -> dict[str, TrainingType]:
+    """Find the types of training texts.
+
+    get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
+    definitions (Optional[str]): A JSON file with the types; without one, the labels of the
+        first examples speak for themselves.
+    spans_key (str): Key of doc.spans with the gold mentions.
+    RETURNS (dict[str, TrainingType]): The types by label.
+    """
+    if definitions is not None:
+        return read_types(Path(definitions))
+    sample = list(islice(get_examples(), SAMPLE))
+    validate_examples(sample, "ZeroShot.initialize")
+    gold = (example.reference.spans.get(spans_key, []) for example in sample)
+    return as_types(read_labels(sorted({s.label_ for group in gold for s in group})))
 
 
 class TypeSampler:

@@ -1,8 +1,6 @@
 """The `tommer_zeroshot` component: gives mentions the types that definitions tell of."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -19,13 +17,13 @@ from thinc.types import Floats2d
 from ..component import Setting
 from ..decoding import logit, sigmoid
 from .candidates import candidates, mention_logits
-from .definitions import Labels, TrainingType, embed, name_types, read_labels, read_types
+from .definitions import Labels, as_types, embed_labels, read_labels
 from .ents import earlier_ents, set_ents, set_spans
 from .scorer import entity_score
 from .shipped import check_states, find_shipped, read_shipped_types, set_shipped
 from .type_head import TypeHead
 from .type_scorer import TypeQuestion, set_type_head
-from .typed_batches import TypeSampler
+from .typed_batches import TypeSampler, training_types
 
 Found = tuple[list[NDArray[np.intp]], Floats2d]
 
@@ -109,15 +107,11 @@ class ZeroShot(TrainablePipe):
 
         RETURNS (Floats2d): One row per label. (C, d)
         """
-        known, labels = self.model.attrs["vectors"], self.cfg["texts"].values()
-        texts = list(dict.fromkeys(chain.from_iterable(labels)))
-        if texts != list(known):
-            new = [text for text in texts if text not in known]
-            made = embed(new, self.transformer, self.model.attrs["definition_layer"])
-            both = {**known, **made}
-            known = {text: both[text] for text in texts}
-            self.model.attrs["vectors"] = known
-        rows = [np.mean([known[text] for text in texts], axis=0) for texts in labels]
+        attrs, texts = self.model.attrs, self.cfg["texts"].values()
+        attrs["vectors"] = embed_labels(
+            texts, attrs["vectors"], self.transformer, attrs["definition_layer"]
+        )
+        rows = [attrs["vectors"][key] for key in map("\n".join, texts)]
         return np.array(rows, dtype="f").reshape(len(rows), self.model.get_dim("nI"))
 
     def predict(self, docs: Iterable[Doc]) -> Found:
@@ -232,7 +226,7 @@ class ZeroShot(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "ZeroShot.update")
         if self.sampler is None:
-            types, layer = name_types(self.label_data), self.model.attrs["definition_layer"]
+            types, layer = as_types(self.label_data), self.model.attrs["definition_layer"]
             self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key)
         docs = [example.predicted for example in examples]
         spans = [self.candidates(doc) for doc in docs]
@@ -274,7 +268,7 @@ class ZeroShot(TrainablePipe):
         if pretrained is not None:
             shipped = read_shipped_types(pretrained, self.transformer, self.model)
             set_shipped(self.model, *shipped)
-        types = self.training_types(get_examples, definitions)
+        types = training_types(get_examples, definitions, self.spans_key)
         if not types:
             return
         self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
@@ -285,18 +279,6 @@ class ZeroShot(TrainablePipe):
             set_type_head(self.model, head)
             attrs["threshold"] = 0.5
         if not self.labels:
-            firsts = {label: type_.definitions[:1] for label, type_ in types.items()}
-            described = all(firsts.values())
-            self.set_labels({k: v[0] for k, v in firsts.items()} if described else [*types])
-
-    def training_types(
-        self, get_examples: Callable[[], Iterable[Example]], definitions: Optional[str]
-    ) -> dict[str, TrainingType]:
-        """Find the types of the training texts: a file's, or the labels of a sample."""
-        if definitions is not None:
-            return read_types(Path(definitions))
-        sample = list(islice(get_examples(), 1000))
-        validate_examples(sample, "ZeroShot.initialize")
-        gold = (eg.reference.spans.get(self.spans_key, []) for eg in sample)
-        names = sorted({span.label_ for group in gold for span in group})
-        return name_types(read_labels(names))
+            described = all(type_.definitions for type_ in types.values())
+            own = {label: type_.description for label, type_ in types.items()}
+            self.set_labels(own if described else [*types])

@@ -76,7 +76,7 @@ def count_entities(
     RETURNS (list[TypedCounts]): The counts at each threshold.
     """
     pipe = nlp.get_pipe("tommer_zeroshot")
-    own, texts = pipe.threshold, pipe.label_data
+    own, texts, vectors = pipe.threshold, pipe.label_data, pipe.model.attrs["vectors"]
     pipe.set_labels(labels)
     counts = [TypedCounts() for _ in thresholds or [own]]
     for examples in minibatch(read(nlp), batch_size):
@@ -92,6 +92,7 @@ def count_entities(
                 count.add(entities(doc), {one for one in gold if one[-1] in labels})
                 doc.ents = ents
     pipe.threshold, pipe.cfg["texts"] = own, texts
+    pipe.model.attrs["vectors"] = vectors
     return counts
 
 
