@@ -12,8 +12,7 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from spacy.tokens import DocBin
-from spacy.training.corpus import FILE_TYPE, walk_corpus
+from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
 
 import spacy_tommer
 from spacy_tommer.evaluation.tables import table
@@ -34,9 +33,7 @@ def measure(
         if nlp.has_pipe("tommer_zeroshot")
         else nlp.add_pipe("tommer_zeroshot", before="doc_cleaner")
     )
-    vocab = nlp.vocab
-    docbins = (DocBin().from_disk(path) for path in walk_corpus(corpus, FILE_TYPE))
-    docs = (doc for docbin in docbins for doc in docbin.get_docs(vocab))
+    docs = Corpus(corpus).read_docbin(nlp.vocab, walk_corpus(corpus, FILE_TYPE))
     lines = [doc.text for doc in islice(docs, texts)]
     seconds: dict[int, list[float]] = {count: [] for count in COUNTS}
     vectors: dict[str, object] = {}

@@ -11,6 +11,21 @@ from calibrate import calibrate
 from evaluate import evaluate
 
 
+def split_sets(corpus: Path, left_out: str) -> tuple[list[str], list[str]]:
+    """Tell which sets (folders) of a corpus are read, and which are left out."""
+    out = left_out.split(",")
+    every = sorted(path.name for path in corpus.glob("*/"))
+    rest = [name for name in every if name not in out]
+    unknown = ", ".join(sorted(set(out) - set(every)))
+    if unknown or not rest:
+        raise typer.BadParameter(
+            f"{corpus} {f'has no set {unknown}: it ' if unknown else ''}has "
+            f"{', '.join(every) or 'no folders of sets'}. Name some of them, and not all, "
+            f"instead of {unknown or left_out}."
+        )
+    return rest, out
+
+
 def link_sets(corpus: Path, names: list[str], folder: Path) -> Path:
     """Make a folder with some sets (folders) of a corpus."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,11 +55,7 @@ def leave_out(
 
     LEFT_OUT lists names of sets, separated by commas.
     """
-    out = left_out.split(",")
-    every = sorted(path.name for path in corpus.iterdir() if path.is_dir())
-    if unknown := set(out) - set(every):
-        raise typer.BadParameter(f"{corpus} has no set {', '.join(sorted(unknown))}.")
-    rest = [name for name in every if name not in out]
+    rest, out = split_sets(corpus, left_out)
     targets = output / "targets"
     annotate_corpus(
         link_sets(corpus, rest, output / "rest"),

@@ -5,11 +5,10 @@ from pathlib import Path
 import spacy
 import typer
 from spacy.cli.train import train
-from spacy.tokens import DocBin
-from spacy.training.corpus import FILE_TYPE, walk_corpus
+from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
 
 from calibrate_types import choose_threshold
-from leave_out import link_sets
+from leave_out import link_sets, split_sets
 from spacy_tommer.entities.definitions import TrainingType, read_types
 from spacy_tommer.evaluation.typed import find_set
 
@@ -17,11 +16,7 @@ from spacy_tommer.evaluation.typed import find_set
 def labels_of(corpus: Path, types: dict[str, TrainingType]) -> dict[str, str]:
     """Find the labels in spans["entities"] of DocBins, with their names and definitions."""
     vocab = spacy.blank("en").vocab
-    docs = (
-        doc
-        for path in walk_corpus(corpus, FILE_TYPE)
-        for doc in DocBin().from_disk(path).get_docs(vocab)
-    )
+    docs = Corpus(corpus).read_docbin(vocab, walk_corpus(corpus, FILE_TYPE))
     found = {span.label_ for doc in docs for span in doc.spans["entities"]}
     if unknown := found - types.keys():
         raise ValueError(f"{corpus} has labels without a definition: {sorted(unknown)}.")
@@ -48,14 +43,7 @@ def leave_out(
     LEFT_OUT lists names of sets, separated by commas. PIPELINE has learnt from all sets: on
     texts of corpora that it knows, it would choose too high a threshold.
     """
-    out = left_out.split(",")
-    every = sorted(path.name for path in corpus.glob("*/"))
-    seen = [name for name in every if name not in out]
-    if (unknown := set(out) - set(every)) or not seen:
-        raise typer.BadParameter(
-            f"{corpus} has {', '.join(every) or 'no folders of sets'}. Name some of them, "
-            f"and not all, instead of {', '.join(sorted(unknown)) or left_out}."
-        )
+    seen, out = split_sets(corpus, left_out)
     types = read_types(definitions)
     sets = {name: labels_of(corpus / name, types) for name in out}
     for name in out:

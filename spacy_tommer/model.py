@@ -152,11 +152,22 @@ def set_head(model: Model, head: MentionHead) -> None:
     }
     if head.matching.kind != "lcattn":
         have["rank"] = head.matching.query.shape[-1]
+    place_head(model, head, have, "tommer")
+
+
+def place_head(model: Model, head: Any, have: dict[str, Any], component: str) -> None:
+    """Put a head into a model whose config says the same of it.
+
+    model (Model): A model with a `HeadShim`.
+    head (Any): The head, a torch module with a `width`.
+    have (dict[str, Any]): Its settings, which attributes of the model hold, too.
+    component (str): The component, for the error.
+    """
     for name, value in have.items():
         if model.attrs[name] != value:
             raise ValueError(
                 f"The head was made with {name} = {value!r}, and the config says "
-                f"{model.attrs[name]!r}. Write in [components.tommer.model]:\n"
+                f"{model.attrs[name]!r}. Write in [components.{component}.model]:\n"
                 f"    {name} = {json.dumps(value)}"
             )
     model.set_dim("nI", head.width, force=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from safetensors import safe_open
 from spacy.tokens import Doc
 from spacy_transformers import Transformer
 from thinc.api import Model
@@ -42,9 +43,10 @@ def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict
     """
     place = reads(transformer, model)
     for name in shipped_types():
-        head, metadata = read_type_head((MODELS / name / FILE).read_bytes(), name)
-        if {key: metadata.get(key) for key in place} == place:
-            return head, metadata
+        with safe_open(MODELS / name / FILE, "pt") as file:
+            fits = place.items() <= file.metadata().items()
+        if fits:
+            return read_type_head((MODELS / name / FILE).read_bytes(), name)
     raise ValueError(
         "tommer_zeroshot has no weights, and none of the shipped ones "
         f"({', '.join(shipped_types()) or 'there are none'}) is for the states that it "

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 from thinc.util import get_array_module
 
-from ..model import HeadShim
+from ..model import HeadShim, place_head
 from ..states import read_states
 from ..tensors import from_bytes, to_bytes
 from .type_head import TypeHead
@@ -72,14 +72,7 @@ def set_type_head(model: Model, head: TypeHead) -> None:
     model (Model): A model of the architecture TypeScorer.v1.
     head (TypeHead): The head.
     """
-    if model.attrs["hidden"] != head.hidden:
-        raise ValueError(
-            f"The head was made with hidden = {head.hidden}, and the config says "
-            f"{model.attrs['hidden']}. Write in [components.tommer_zeroshot.model]:\n"
-            f"    hidden = {head.hidden}"
-        )
-    model.set_dim("nI", head.width, force=True)
-    model.shims[0]._model = head.to(get_torch_default_device())
+    place_head(model, head, {"hidden": head.hidden}, "tommer_zeroshot")
 
 
 def write(head: Optional[TypeHead], **metadata: str) -> bytes:
