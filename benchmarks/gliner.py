@@ -35,10 +35,10 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 from tokenizers.normalizers import Prepend
 from transformers import AutoConfig
 
+from spacy_tommer.backbone.sources import find_folder
 from spacy_tommer.evaluation.counts import measure
 from spacy_tommer.evaluation.means import mean
 from spacy_tommer.evaluation.tables import rpf, table
-from spacy_tommer.sources import find_folder
 
 # Python puts the folder of the script first, and the script has the name of the package.
 sys.path.remove(str(Path(__file__).resolve().parent))

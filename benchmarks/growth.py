@@ -17,9 +17,12 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = {
     "convert": (
-        "scripts/convert.py training {data} {folder}/corpus --sets craft --dev-share 0.2"
+        "-m reproduction.verbs.convert training {data} {folder}/corpus "
+        "--sets craft --dev-share 0.2"
     ),
-    "cache": "scripts/cache.py {config} {folder}/corpus/train --cache {folder}/cache",
+    "cache": (
+        "-m reproduction.verbs.cache {config} {folder}/corpus/train --cache {folder}/cache"
+    ),
     "train": (
         "-m spacy train {config} --output {folder}/training "
         "--paths.train {folder}/corpus/train --paths.dev {folder}/corpus/dev "
@@ -27,7 +30,7 @@ STEPS = {
         "--training.batcher.size 3500 --training.eval_frequency {updates}"
     ),
     "evaluate": (
-        "scripts/evaluate.py {folder}/training/model-last --benchmarks "
+        "-m reproduction.verbs.evaluate {folder}/training/model-last --benchmarks "
         "{folder}/corpus/train --output {folder}/metrics"
     ),
 }

@@ -9,7 +9,7 @@ from statistics import median
 import torch
 import typer
 
-from spacy_tommer.head import MentionHead
+from spacy_tommer.head.head import MentionHead
 
 
 def main(width: int = 384, few: int = 1024, many: int = 8192, runs: int = 15) -> None:

@@ -56,7 +56,7 @@ def check(times: int = 5, seed: int = 0) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "project")
         folder.mkdir()
-        for part in ("configs", "scripts", "assets", "spacy_tommer"):
+        for part in ("configs", "reproduction", "assets", "spacy_tommer"):
             shutil.copytree(ROOT / part, folder / part)
         shutil.copy(ROOT / "project.yml", folder)
         for step, (name, pattern) in STEPS.items():

@@ -25,12 +25,12 @@ from spacy.util import load_config, load_model_from_config
 from spacy_transformers import Transformer
 
 from spacy_tommer.component import Tommer
-from spacy_tommer.corpora import cached
-from spacy_tommer.corpora.cached import open_states, prepare_corpus
-from spacy_tommer.corpora.prepared import read_chunk
-from spacy_tommer.state_cache import StateCache
+from spacy_tommer.training import corpus as cached
+from spacy_tommer.training.chunks import read_chunk
+from spacy_tommer.training.corpus import open_states, prepare_corpus
+from spacy_tommer.training.state_cache import StateCache
 
-ANNOTATE = Path(__file__).resolve().parents[1] / "scripts" / "annotate.py"
+ANNOTATE = "reproduction.verbs.annotate"
 SECONDS: dict[str, float] = defaultdict(float)
 
 
@@ -77,7 +77,7 @@ def fill(config: Path, corpora: list[Path], cache: Path) -> int:
 
 def distil(corpus: Path, output: Path, teacher: Path, cache: Path) -> None:
     """Annotate a corpus with a teacher, as the project does it."""
-    call = [sys.executable, ANNOTATE, corpus, output, teacher, "--cache", cache]
+    call = [sys.executable, "-m", ANNOTATE, corpus, output, teacher, "--cache", cache]
     subprocess.run(list(map(str, call)), check=True)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     SECONDS["annotation"] = usage.ru_utime + usage.ru_stime

@@ -21,13 +21,13 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import AutoConfig
 
-from spacy_tommer.aside import write_text_aside
-from spacy_tommer.evaluation.plans import Plan, Run, read_plan
-from spacy_tommer.evaluation.sweeps import load_row, score_run, train_head
+from reproduction.analyses.plans import Plan, Run, read_plan
+from reproduction.analyses.sweeps import load_row, score_run, train_head
+from spacy_tommer.backbone.sources import find_folder
 from spacy_tommer.evaluation.tables import table
-from spacy_tommer.head import MentionHead, text_positions
-from spacy_tommer.matching import ToM, band_product
-from spacy_tommer.sources import find_folder
+from spacy_tommer.files import write_text_aside
+from spacy_tommer.head.head import MentionHead, text_positions
+from spacy_tommer.head.matching import ToM, band_product
 
 # Table 8, and what appendix F says of the last.
 PAPER = {

@@ -5,7 +5,7 @@ from typing import Union
 
 from spacy.language import Language
 
-from .rendering import COLORS, render
+from .page.render import COLORS, render
 
 __all__ = ["COLORS", "load", "render"]
 

@@ -16,9 +16,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
 
-from .formats import write_html, write_jsonl, write_table
+from .files import ShardWriter
+from .page.formats import write_html, write_jsonl, write_table
 from .pipelines import load
-from .shards import ShardWriter
 
 # Texts whose words are in memory at once.
 CHUNK = 4096

@@ -13,41 +13,17 @@ from spacy_transformers import Transformer
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ragged
 
-from .checkpoints import check_backbone, read_shipped
-from .decoding import logit, sigmoid
-from .flat import fill_ents
-from .losses import balanced_bce, dense_bce
-from .mentions import Mentions, find_mentions
-from .model import set_head
-from .scorer import mention_score
-from .transformer import batch_by_tokens
-from .units import mark_spans
-
-# What gold Docs hold for training besides mentions: in doc.spans, spans that do not count;
-# in doc.user_data, the probabilities that a teacher gives to all spans, (units, L).
-IGNORED_KEY = "ignored"
-TARGETS_KEY = "mention_targets"
-
-
-class Setting:
-    """A setting of a component, kept in its `cfg` so that it is saved with it.
-
-    check (Optional[Callable]): Raises where a new value is not allowed.
-    """
-
-    def __init__(self, check: Optional[Callable[[Any], Any]] = None) -> None:
-        self.check = check
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, pipe: Optional["Tommer"], owner: type) -> Any:
-        return self if pipe is None else pipe.cfg[self.name]
-
-    def __set__(self, pipe: "Tommer", value: Any) -> None:
-        if self.check is not None:
-            self.check(value)
-        pipe.cfg[self.name] = value
+from .backbone.pipe import batch_by_tokens
+from .decoding.decode import logit, sigmoid
+from .decoding.ents import fill_ents
+from .decoding.mentions import Mentions, find_mentions
+from .decoding.scorer import mention_score
+from .decoding.units import mark_spans
+from .head.checkpoints import check_backbone, read_shipped
+from .head.losses import balanced_bce, dense_bce
+from .head.model import set_head
+from .keys import IGNORED, TARGETS
+from .settings import Setting
 
 
 class Tommer(TrainablePipe):
@@ -231,13 +207,13 @@ class Tommer(TrainablePipe):
             else:
                 mentions = self.align(example, self.spans_key)
                 mark_spans(target, mentions, lengths, 1)
-                mark_spans(count, self.align(example, IGNORED_KEY), lengths, 0)
+                mark_spans(count, self.align(example, IGNORED), lengths, 0)
                 mark_spans(count, mentions, lengths, 1)
-                if TARGETS_KEY in example.reference.user_data:
-                    target[:] = example.reference.user_data[TARGETS_KEY]
+                if TARGETS in example.reference.user_data:
+                    target[:] = example.reference.user_data[TARGETS]
             targets.append(target)
             counted.append(count)
-        dense = any(TARGETS_KEY in example.reference.user_data for example in examples)
+        dense = any(TARGETS in example.reference.user_data for example in examples)
         return (dense_bce if dense else balanced_bce)(
             xp.concatenate([doc_scores.dataXd for doc_scores in scores]),
             xp.asarray(np.concatenate(targets)),

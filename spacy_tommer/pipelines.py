@@ -7,15 +7,15 @@ from spacy import util
 from spacy.language import Language
 from thinc.api import Config
 
-from .checkpoints import (
+from .head.checkpoints import (
     MODELS,
     check_backbone,
     read_released,
     read_shipped,
     shipped_models,
 )
-from .head import MentionHead
-from .model import set_head
+from .head.head import MentionHead
+from .head.model import set_head
 
 
 def load(name: Union[str, Path]) -> Language:

@@ -12,8 +12,8 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from typer.testing import CliRunner
 
-import agreement as script
-from spacy_tommer.evaluation.agreement import Agreement, measure_agreement
+from reproduction.analyses.agreement import Agreement, measure_agreement
+from reproduction.verbs import agreement as script
 
 
 def test_dice_and_iou_by_hand():

@@ -4,31 +4,30 @@ import csv
 import json
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import spacy
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
-from spacy_tommer.corpora.gold import gold_doc
-from spacy_tommer.evaluation.annotators.answers import read_answers
-from spacy_tommer.evaluation.annotators.measures import (
+from reproduction.annotators.answers import read_answers
+from reproduction.annotators.measures import (
     agreement,
     majority,
     measure_annotators,
 )
-from spacy_tommer.evaluation.annotators.tasks import (
+from reproduction.annotators.tasks import (
     Task,
     draw_tasks,
     read_tasks,
     write_csv,
     write_prodigy,
 )
-from spacy_tommer.evaluation.judge.judged import judged_doc
+from reproduction.corpora.gold import gold_doc
+from reproduction.judge.judged import judged_doc
 
 pytest.importorskip("sklearn")
-SCRIPT = Path(__file__).parents[1] / "scripts" / "annotators.py"
+SCRIPT = "reproduction.verbs.annotators"
 WORDS = ["=SUM(A1)", "met", "@Ann", "in", '"Rome"', ",", "\n", "then", "+1", "left"]
 
 
@@ -214,7 +213,7 @@ def test_disagreements_of_each_set():
 
 
 def run_script(*arguments):
-    app = runpy.run_path(str(SCRIPT))["app"]
+    app = runpy.run_module(SCRIPT)["app"]
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 

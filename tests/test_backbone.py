@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 from spacy.tokens import Doc
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_tommer.backbone import Backbone
-from spacy_tommer.states import read_states
+from spacy_tommer.backbone.model import Backbone
+from spacy_tommer.backbone.states import read_states
 
 # Where transformers gives the last hidden state behind a norm; ModernBERT does not.
 NORMS = {

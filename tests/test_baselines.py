@@ -5,8 +5,8 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_tommer.evaluation import baselines
-from spacy_tommer.evaluation.baselines import (
+from reproduction.evaluation import baselines
+from reproduction.evaluation.baselines import (
     BASELINES,
     PACKAGES,
     add_mentions,

@@ -8,13 +8,15 @@ from spacy.cli.train import train
 from spacy.tokens import Doc, DocBin, Span
 from thinc.api import Config
 
-from spacy_tommer import aside, state_cache
-from spacy_tommer.component import TARGETS_KEY
-from spacy_tommer.corpora import cached, prepared
-from spacy_tommer.corpora.cached import CachedCorpus, prepare_corpus
-from spacy_tommer.corpora.prepared import read_chunk
-from spacy_tommer.model import get_head
-from spacy_tommer.states import read_states
+from spacy_tommer import files as aside
+from spacy_tommer.backbone.states import read_states
+from spacy_tommer.head.model import get_head
+from spacy_tommer.keys import TARGETS
+from spacy_tommer.training import chunks as prepared
+from spacy_tommer.training import corpus as cached
+from spacy_tommer.training import state_cache
+from spacy_tommer.training.chunks import read_chunk
+from spacy_tommer.training.corpus import CachedCorpus, prepare_corpus
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def test_dense_targets_reach_the_loss(make_nlp, tmp_path):
     docs = [nlp.make_doc(text) for text in TEXTS]
     for doc in docs:
         doc.spans["mentions"] = []
-        doc.user_data[TARGETS_KEY] = np.full((len(doc), 25), 0.25, dtype="f2")
+        doc.user_data[TARGETS] = np.full((len(doc), 25), 0.25, dtype="f2")
     DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
     reader = CachedCorpus(tmp_path / "train.spacy", tmp_path / "cache")
     nlp.initialize(lambda: reader(nlp))

@@ -16,7 +16,7 @@ from spacy.training import Example
 from thinc.api import Config
 
 import spacy_tommer
-from spacy_tommer.checkpoints import (
+from spacy_tommer.head.checkpoints import (
     MODELS,
     head_from_bytes,
     head_to_bytes,
@@ -24,8 +24,8 @@ from spacy_tommer.checkpoints import (
     read_shipped,
     shipped_models,
 )
-from spacy_tommer.head import MentionHead
-from spacy_tommer.model import get_head
+from spacy_tommer.head.head import MentionHead
+from spacy_tommer.head.model import get_head
 
 FIELDS = {
     "layer": 1,

@@ -150,7 +150,7 @@ def test_html_appears_whole_or_not_at_all(model, tmp_path, monkeypatch):
         yield "<!doctype html>"
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("spacy_tommer.formats.page_parts", interrupted)
+    monkeypatch.setattr("spacy_tommer.page.formats.page_parts", interrupted)
     page = tmp_path / "page.html"
     page.write_text("before")
     args = ("--format", "html", "--output", str(page))

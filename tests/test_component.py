@@ -12,7 +12,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
-from spacy_tommer.model import get_head
+from spacy_tommer.head.model import get_head
 
 GOLD = [
     ["Barack Obama", "Hawaii", "New York City", "York"],

@@ -7,9 +7,9 @@ import spacy
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
-import convert
-from spacy_tommer.corpora.report import TooManyErrors
-from spacy_tommer.corpora.split import in_share
+from reproduction.corpora.report import TooManyErrors
+from reproduction.corpora.split import in_share
+from reproduction.verbs import convert
 
 
 def run(*args, error=None):

@@ -5,20 +5,19 @@ import spacy
 from conftest import SHARED, needs_shared
 from spacy.tokens import DocBin
 
-from spacy_tommer.aside import whole_folder
-from spacy_tommer.corpora.gold import gold_doc, gold_text, set_gold
-from spacy_tommer.corpora.gum import read_gum
-from spacy_tommer.corpora.phrases import bare_phrases
-from spacy_tommer.corpora.report import Broken, Report
-from spacy_tommer.corpora.sets import (
+from reproduction.corpora.gold import gold_doc, gold_text, set_gold
+from reproduction.corpora.gum import read_gum
+from reproduction.corpora.phrases import bare_phrases
+from reproduction.corpora.report import Broken, Report
+from reproduction.corpora.sets import (
     BENCHMARKS,
     OTHER_FORMS,
     TRAINING,
     nested_bio,
     read_set,
 )
-from spacy_tommer.corpora.tags import tag_spans
-from spacy_tommer.shards import ShardWriter
+from reproduction.corpora.tags import tag_spans
+from spacy_tommer.files import ShardWriter, whole_folder
 
 # Sentences with a mention, and mentions, by the evaluation protocol.
 BENCHMARK_COUNTS = {

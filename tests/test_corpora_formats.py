@@ -6,24 +6,24 @@ from functools import partial
 import pytest
 import spacy
 
-from spacy_tommer.corpora import records
-from spacy_tommer.corpora.bio import read_bio
-from spacy_tommer.corpora.gum import read_gum
-from spacy_tommer.corpora.instruct_uie import read_instruct_uie
-from spacy_tommer.corpora.numbered import (
+from reproduction.corpora import records
+from reproduction.corpora.bio import read_bio
+from reproduction.corpora.gum import read_gum
+from reproduction.corpora.instruct_uie import read_instruct_uie
+from reproduction.corpora.numbered import (
     FABNER,
     MULTINERD,
     ONTONOTES,
     WIKINEURAL,
     read_numbered,
 )
-from spacy_tommer.corpora.phrases import bare_phrases
-from spacy_tommer.corpora.pubtator import read_pubtator
-from spacy_tommer.corpora.records import read_records
-from spacy_tommer.corpora.redocred import read_redocred
-from spacy_tommer.corpora.report import Report, TooManyErrors
-from spacy_tommer.corpora.sets import read_set
-from spacy_tommer.corpora.stackoverflow import read_stackoverflow
+from reproduction.corpora.phrases import bare_phrases
+from reproduction.corpora.pubtator import read_pubtator
+from reproduction.corpora.records import read_records
+from reproduction.corpora.redocred import read_redocred
+from reproduction.corpora.report import Report, TooManyErrors
+from reproduction.corpora.sets import read_set
+from reproduction.corpora.stackoverflow import read_stackoverflow
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import spacy
 from conftest import SHARED, needs_shared
 
-from spacy_tommer.corpora.pile_ner import read_pile_ner
-from spacy_tommer.corpora.report import Report
+from reproduction.corpora.pile_ner import read_pile_ner
+from reproduction.corpora.report import Report
 
 ABSENT = "string dropped that is not in its text"
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spacy_tommer.decoding import greedy_decode, logit, sigmoid, threshold_decode
+from spacy_tommer.decoding.decode import greedy_decode, logit, sigmoid, threshold_decode
 
 
 def test_thresholds_at_the_ends():

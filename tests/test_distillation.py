@@ -8,8 +8,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
-from spacy_tommer.component import TARGETS_KEY
-from spacy_tommer.distillation import annotate
+from spacy_tommer.keys import TARGETS
+from spacy_tommer.training.distillation import annotate
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_dense_targets_are_the_teacher_s_probabilities(teacher, gold_share):
             expected *= 1 - gold_share
             expected[1, 1] += gold_share
             expected[3, 0] += gold_share
-        assert doc.user_data[TARGETS_KEY] == pytest.approx(expected, abs=1e-3)
+        assert doc.user_data[TARGETS] == pytest.approx(expected, abs=1e-3)
         assert len(doc.spans["mentions"]) == 2
 
 
@@ -126,4 +126,4 @@ def test_several_teachers_are_averaged(teacher, make_nlp):
         z = np.stack([first.dataXd, second.dataXd]).astype("float64")
         expected = (1 / (1 + np.exp(-z))).mean(axis=0)
         assert abs(z[0, :, 0] - z[1, :, 0]).max() > 1
-        assert doc.user_data[TARGETS_KEY] == pytest.approx(expected, abs=1e-3)
+        assert doc.user_data[TARGETS] == pytest.approx(expected, abs=1e-3)

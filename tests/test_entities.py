@@ -11,12 +11,11 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
-from spacy_tommer.corpora.cached import CachedCorpus
+from spacy_tommer.backbone.states import read_states
 from spacy_tommer.entities.candidates import make_mention_suggester
 from spacy_tommer.entities.ents import EntsWriter
-from spacy_tommer.entities.span_states import SpanStates
-from spacy_tommer.entities.token_states import TokenStates
-from spacy_tommer.states import read_states
+from spacy_tommer.entities.spancat import SpanStates, TokenStates
+from spacy_tommer.training.corpus import CachedCorpus
 
 CONFIG = Path(__file__).parents[1] / "configs" / "ner.cfg"
 SENTENCES = [

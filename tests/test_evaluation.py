@@ -3,7 +3,6 @@
 import json
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import spacy
@@ -13,14 +12,12 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 from typer.testing import CliRunner
 
-from spacy_tommer.aside import write_aside
-from spacy_tommer.corpora.gold import gold_doc
-from spacy_tommer.evaluation.reports import write_reports
+from reproduction.corpora.gold import gold_doc
+from reproduction.evaluation.reports import write_reports
 from spacy_tommer.evaluation.run import evaluate_pipeline
 from spacy_tommer.evaluation.sets import find_sets, read_docs
 from spacy_tommer.evaluation.tables import to_markdown
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+from spacy_tommer.files import write_aside
 
 
 @pytest.fixture
@@ -49,7 +46,7 @@ def nlp(make_nlp, benchmarks):
 
 def run_script(name, *arguments):
     app = typer.Typer()
-    app.command()(runpy.run_path(str(SCRIPTS / f"{name}.py"))[name])
+    app.command()(runpy.run_module(f"reproduction.verbs.{name}")[name])
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -61,7 +58,7 @@ def test_sets_of_a_folder(benchmarks, tmp_path):
     docs = list(read_docs(benchmarks / "two", vocab))
     assert len(docs) == 2 and len(list(read_docs(benchmarks / "two", vocab, 1))) == 1
     assert docs[0].spans["mentions"][0].label_ == "B"
-    with pytest.raises(FileNotFoundError, match=r"convert\.py"):
+    with pytest.raises(FileNotFoundError, match=r"reproduction.verbs.convert"):
         find_sets(benchmarks / "notes")
     (benchmarks / "0.spacy").touch()
     assert find_sets(benchmarks) == {"sets": benchmarks}
@@ -121,7 +118,7 @@ def test_reports(nlp, benchmarks, tmp_path):
 
 def test_plot_shows_curve_points_and_the_paper(nlp, benchmarks):
     pytest.importorskip("matplotlib")
-    from spacy_tommer.evaluation.plots import F1_LINES, plot_curves
+    from reproduction.evaluation.plots import F1_LINES, plot_curves
 
     result = evaluate_pipeline(nlp, find_sets(benchmarks))
     points = {"means": {"nested": {"plain": {"r": 0.5, "p": 0.25}}}}
@@ -171,7 +168,7 @@ def test_evaluate_script(nlp, benchmarks, tmp_path):
 
 def test_missing_baselines_are_named(nlp, benchmarks, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("spacy_tommer.evaluation.baselines.PACKAGES", ())
+    monkeypatch.setattr("reproduction.evaluation.baselines.PACKAGES", ())
     nlp.to_disk(tmp_path / "nlp")
     arguments = ["--baselines", "--benchmarks", benchmarks, "--output", tmp_path / "out"]
     result = run_script("evaluate", tmp_path / "nlp", *arguments)

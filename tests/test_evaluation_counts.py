@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import SHARED, needs_shared
 
-from spacy_tommer.decoding import sigmoid
+from spacy_tommer.decoding.decode import sigmoid
 from spacy_tommer.evaluation.calibration import (
     CANDIDATES,
     f1_threshold,

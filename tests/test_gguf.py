@@ -7,9 +7,9 @@ from conftest import TEXTS, needs_smollm2
 from numpy.testing import assert_allclose
 from transformers import AutoConfig, AutoModel
 
-from spacy_tommer.backbone import Backbone
-from spacy_tommer.sources import file_hash, find_folder
-from spacy_tommer.states import read_states
+from spacy_tommer.backbone.model import Backbone
+from spacy_tommer.backbone.sources import file_hash, find_folder
+from spacy_tommer.backbone.states import read_states
 
 
 def gguf_path() -> Path:

@@ -6,10 +6,10 @@ from numpy.testing import assert_allclose
 from torch.nn.functional import gelu
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spacy_tommer.checkpoints import read_released
-from spacy_tommer.decoding import greedy_decode, threshold_decode
-from spacy_tommer.head import MentionHead
-from spacy_tommer.losses import balanced_bce
+from spacy_tommer.decoding.decode import greedy_decode, threshold_decode
+from spacy_tommer.head.checkpoints import read_released
+from spacy_tommer.head.head import MentionHead
+from spacy_tommer.head.losses import balanced_bce
 
 ORACLE = SHARED / "oracle"
 ALONE = ("case3_seq0_alone_n20", "case3_seq1_alone_n13", "case3_seq2_alone_n7")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import spacy
@@ -19,9 +18,9 @@ from spacy.training import Example
 from stub_server import Reply, StubServer
 from typer.testing import CliRunner
 
-from spacy_tommer.corpora.gold import gold_doc
-from spacy_tommer.evaluation.judge.budget import Budget, Usage
-from spacy_tommer.evaluation.judge.candidates import (
+from reproduction.corpora.gold import gold_doc
+from reproduction.judge.budget import Budget, Usage
+from reproduction.judge.candidates import (
     Candidate,
     add_found,
     asking_order,
@@ -30,22 +29,22 @@ from spacy_tommer.evaluation.judge.candidates import (
     gold_candidates,
     show,
 )
-from spacy_tommer.evaluation.judge.control import draw_control
-from spacy_tommer.evaluation.judge.judged import judged_doc
-from spacy_tommer.evaluation.judge.measures import (
+from reproduction.judge.control import draw_control
+from reproduction.judge.judged import judged_doc
+from reproduction.judge.measures import (
     accepted_share,
     measure_pipeline,
     wilson,
 )
-from spacy_tommer.evaluation.judge.prompt import INSTRUCTION, REMINDER, parse
-from spacy_tommer.evaluation.judge.server import Server
-from spacy_tommer.evaluation.judge.verdicts import VerdictLog, question_key
+from reproduction.judge.prompt import INSTRUCTION, REMINDER, parse
+from reproduction.judge.server import Server
+from reproduction.judge.verdicts import VerdictLog, question_key
 from spacy_tommer.evaluation.sets import find_sets, read_docs
 
 pytest.importorskip("openai")
-from spacy_tommer.evaluation.judge.ask import JudgeError, judge_contexts
+from reproduction.judge.ask import JudgeError, judge_contexts
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "judge.py"
+SCRIPT = "reproduction.verbs.judge"
 SECRET = "sk-a-secret-key"
 CONTEXTS = [f"the [[span {i}]] of a text" for i in range(40)]
 SOON = "0.01"
@@ -481,7 +480,7 @@ def test_killed_runs_go_on(sent, path):
 
 
 def run_script(*arguments):
-    app = runpy.run_path(str(SCRIPT))["app"]
+    app = runpy.run_module(SCRIPT)["app"]
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -506,7 +505,7 @@ def test_judge_script(nlp, docs, pool, benchmarks, tmp_path):
             "--input-price",
             1,
         ]
-        command = [sys.executable, SCRIPT, tmp_path / "nlp", *options]
+        command = [sys.executable, "-m", SCRIPT, tmp_path / "nlp", *options]
         process = subprocess.Popen([str(one) for one in command])
         try:
             while len(stub.requests) < 12 and process.poll() is None:
@@ -581,7 +580,7 @@ def test_a_ceiling_still_gives_a_report(benchmarks, tmp_path):
 def test_errors_say_what_to_do(benchmarks, tmp_path, monkeypatch):
     output = ["--output", tmp_path / "out"]
     missing = run_script("--benchmarks", tmp_path / "none", *output)
-    assert missing.exit_code == 1 and "scripts/convert.py" in missing.output
+    assert missing.exit_code == 1 and "reproduction.verbs.convert" in missing.output
     (tmp_path / "file").touch()
     blocked = run_script("--benchmarks", benchmarks, "--output", tmp_path / "file" / "out")
     assert blocked.exit_code == 1 and "Choose another --output" in blocked.output

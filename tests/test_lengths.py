@@ -1,16 +1,14 @@
 """Lengths in wordpieces, and the script that draws them."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import spacy
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from spacy_tommer.corpora.gold import gold_doc
-from spacy_tommer.corpora.lengths import count_lengths, describe_lengths
-from spacy_tommer.shards import ShardWriter
+from reproduction.corpora.gold import gold_doc
+from reproduction.corpora.lengths import count_lengths, describe_lengths
+from spacy_tommer.files import ShardWriter
 
 
 @pytest.fixture
@@ -44,10 +42,8 @@ def test_count_lengths(docs):
 
 def test_the_script(docs, tiny, tmp_path):
     pytest.importorskip("matplotlib")
-    path = Path(__file__).resolve().parents[1] / "scripts" / "lengths.py"
-    spec = importlib.util.spec_from_file_location("lengths", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    from reproduction.verbs import lengths as script
+
     with ShardWriter(tmp_path / "corpus" / "set") as shards:
         for doc in docs:
             shards.add(doc)

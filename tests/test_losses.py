@@ -5,7 +5,7 @@ from conftest import SHARED, needs_shared
 from numpy.testing import assert_allclose
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from spacy_tommer.losses import balanced_bce, dense_bce
+from spacy_tommer.head.losses import balanced_bce, dense_bce
 
 
 def test_loss_and_gradient_equal_autograd():

@@ -11,16 +11,16 @@ from thinc.api import fix_random_seed
 from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel
 
-from spacy_tommer import attention as attention_module
-from spacy_tommer import cut_model as cut_model_module
-from spacy_tommer.attention import count_heads
-from spacy_tommer.backbone import cut_model
-from spacy_tommer.head import MentionHead
-from spacy_tommer.matching import make_matching
-from spacy_tommer.model import get_head
-from spacy_tommer.state_cache import StateCache
-from spacy_tommer.states import read_attention, read_states
-from spacy_tommer.windows import tokenize_windows
+from spacy_tommer.backbone import attention as attention_module
+from spacy_tommer.backbone import language_model as cut_model_module
+from spacy_tommer.backbone.attention import count_heads
+from spacy_tommer.backbone.model import cut_model
+from spacy_tommer.backbone.states import read_attention, read_states
+from spacy_tommer.backbone.windows import tokenize_windows
+from spacy_tommer.head.head import MentionHead
+from spacy_tommer.head.matching import make_matching
+from spacy_tommer.head.model import get_head
+from spacy_tommer.training.state_cache import StateCache
 
 READABLE = ["llama", "gpt_neox", "gpt2", "mistral", "phi", "bert", "roberta", "mpnet"]
 LENGTH = 6

@@ -10,14 +10,9 @@ from conftest import TEXTS
 from spacy.tokens import DocBin
 from spacy.util import load_config
 
-import annotate
-import cache
-import calibrate
-import evaluate
-import leave_out
-import teachers
-from spacy_tommer.component import TARGETS_KEY
-from spacy_tommer.corpora.cached import CachedCorpus
+from reproduction.verbs import annotate, cache, calibrate, evaluate, leave_out, teachers
+from spacy_tommer.keys import TARGETS
+from spacy_tommer.training.corpus import CachedCorpus
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,7 +68,7 @@ def test_from_corpora_to_a_table(project, passes, capsys):
     (two,) = Path("consensus/two").iterdir()
     assert len(gold(one)) == 8
     for doc in gold(one):
-        assert doc.user_data[TARGETS_KEY].shape == (len(doc), 25)
+        assert doc.user_data[TARGETS].shape == (len(doc), 25)
         assert len(doc.spans["mentions"]) == 2
     assert two.read_bytes() == (train / "two" / two.name).read_bytes()
     # If reading another corpus changed the output of the step that caches, weasel would

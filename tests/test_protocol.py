@@ -8,7 +8,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 
 from spacy_tommer.evaluation.protocol import inside_another, score_docs
-from spacy_tommer.state_cache import StateCache
+from spacy_tommer.training.state_cache import StateCache
 
 
 def gold_docs(nlp):

@@ -13,10 +13,10 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from thinc.api import fix_random_seed
 
 import spacy_tommer
-from spacy_tommer.decoding import greedy_decode
-from spacy_tommer.markup import stack
-from spacy_tommer.matches import find_matches
-from spacy_tommer.model import get_head, read
+from spacy_tommer.decoding.decode import greedy_decode
+from spacy_tommer.head.model import get_head, read
+from spacy_tommer.page.markup import stack
+from spacy_tommer.page.matches import find_matches
 
 VOCAB = spacy.blank("en").vocab
 

@@ -14,11 +14,11 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_tommer.backbone import Backbone, cut_model
-from spacy_tommer.cut_model import find_blocks
-from spacy_tommer.second_pass import Frame
-from spacy_tommer.state_cache import StateCache
-from spacy_tommer.states import read_attention, read_states
+from spacy_tommer.backbone.language_model import find_blocks
+from spacy_tommer.backbone.model import Backbone, cut_model
+from spacy_tommer.backbone.passes import Frame
+from spacy_tommer.backbone.states import read_attention, read_states
+from spacy_tommer.training.state_cache import StateCache
 
 # What stands before, between and behind the texts. BERT's words leave out a line break.
 FRAMES = {

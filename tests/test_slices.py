@@ -4,8 +4,8 @@ import zipfile
 import pytest
 
 import spacy_tommer
-from spacy_tommer import sources
-from spacy_tommer.sources import find_config, find_folder
+from spacy_tommer.backbone import sources
+from spacy_tommer.backbone.sources import find_config, find_folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from conftest import TEXTS, add_backbone
 from numpy.testing import assert_allclose
 from spacy.tokens import Doc
 
-from spacy_tommer.states import own_pieces, read_states
+from spacy_tommer.backbone.states import own_pieces, read_states
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from conftest import TEXTS
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
-import sweep as script
-from spacy_tommer.corpora.cached import CachedCorpus
-from spacy_tommer.evaluation.plans import Run, read_plan
+from reproduction.analyses.plans import Run, read_plan
+from reproduction.analyses.sweep_reports import corpus_size, draw
+from reproduction.analyses.sweeps import read_row, train_head
+from reproduction.verbs import sweep as script
 from spacy_tommer.evaluation.protocol import score_docs, score_examples
-from spacy_tommer.evaluation.sweep_reports import corpus_size, draw
-from spacy_tommer.evaluation.sweeps import read_row, train_head
+from spacy_tommer.training.corpus import CachedCorpus
 
 ROOT = Path(__file__).resolve().parents[1]
 

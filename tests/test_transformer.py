@@ -3,9 +3,9 @@ import spacy
 from conftest import TEXTS, add_backbone
 from spacy.tokens import Doc
 
-from spacy_tommer import transformer
-from spacy_tommer.states import read_states
-from spacy_tommer.transformer import batch_by_tokens
+from spacy_tommer.backbone import pipe as transformer
+from spacy_tommer.backbone.pipe import batch_by_tokens
+from spacy_tommer.backbone.states import read_states
 
 
 def test_batches_are_bounded_in_docs_and_tokens(monkeypatch):

@@ -13,18 +13,20 @@ from conftest import needs_minilm, needs_smollm2
 from spacy.tokens import DocBin
 from weasel.util import load_project_config
 
-import calibrate_types
-import convert
-import evaluate_types
-import export_types
-import leave_out_types
 import spacy_tommer
-from spacy_tommer.checkpoints import read_shipped, shipped_models
-from spacy_tommer.decoding import logit
+from reproduction.verbs import (
+    calibrate_types,
+    convert,
+    evaluate_types,
+    export_types,
+    leave_out_types,
+)
+from spacy_tommer.decoding.decode import logit
 from spacy_tommer.entities import shipped
 from spacy_tommer.entities.definitions import read_types
-from spacy_tommer.entities.type_head import TypeHead
-from spacy_tommer.entities.type_scorer import read_type_head, set_type_head
+from spacy_tommer.entities.head import TypeHead
+from spacy_tommer.entities.model import read_type_head, set_type_head
+from spacy_tommer.head.checkpoints import read_shipped, shipped_models
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES, CONFIGS = ROOT / "assets/types", ROOT / "configs"

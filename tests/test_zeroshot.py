@@ -14,9 +14,11 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
-from spacy_tommer.corpora.cached import CachedCorpus
-from spacy_tommer.decoding import sigmoid
-from spacy_tommer.entities import definitions, typed_batches, zeroshot
+from spacy_tommer.backbone.states import read_states
+from spacy_tommer.decoding.decode import sigmoid
+from spacy_tommer.entities import component as zeroshot
+from spacy_tommer.entities import definitions
+from spacy_tommer.entities import sampling as typed_batches
 from spacy_tommer.entities.candidates import mention_logits
 from spacy_tommer.entities.definitions import (
     TrainingType,
@@ -24,11 +26,11 @@ from spacy_tommer.entities.definitions import (
     read_labels,
     read_types,
 )
-from spacy_tommer.entities.type_head import TypeHead
-from spacy_tommer.entities.type_scorer import set_type_head
-from spacy_tommer.entities.typed_batches import TypedBatch, TypeSampler
+from spacy_tommer.entities.head import TypeHead
+from spacy_tommer.entities.model import set_type_head
+from spacy_tommer.entities.sampling import TypedBatch, TypeSampler
 from spacy_tommer.evaluation.typed import TypedCounts, count_entities, find_set, is_known
-from spacy_tommer.states import read_states
+from spacy_tommer.training.corpus import CachedCorpus
 
 CONFIG = Path(__file__).parents[1] / "configs" / "zeroshot.cfg"
 LABELS = {"PER": "a human being", "LOC": "a place on the map", "ORG": "a firm"}

@@ -9,9 +9,9 @@ from spacy.tokens import Doc
 from thinc.api import Ops, get_current_ops
 from thinc.types import Ragged
 
+from ..keys import PROPOSED
+
 # Keys of doc.spans: typed entities, and in training texts the gold ones without types.
-ENTITIES_KEY = "entities"
-GOLD_KEY = "gold"
 
 
 def make_mention_suggester(spans_key: str = "mentions") -> Callable[..., Ragged]:
@@ -52,7 +52,7 @@ def candidates(doc: Doc, spans_key: str) -> list[tuple[int, int]]:
             '    frozen_components = ["transformer","tommer"]\n'
             '    annotating_components = ["transformer","tommer"]'
         )
-    groups = [doc.spans[key] for key in (spans_key, GOLD_KEY) if key in doc.spans]
+    groups = [doc.spans[key] for key in (spans_key, PROPOSED) if key in doc.spans]
     return sorted({(span.start, span.end) for group in groups for span in group})
 
 

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from spacy_transformers import Transformer
 
-from ..states import read_states
+from ..backbone.states import read_states
 
 Labels = Union[Mapping[str, str], Sequence[str]]
 Vectors = NDArray[np.float32]

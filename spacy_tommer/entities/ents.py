@@ -9,8 +9,8 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from ..decoding import greedy_decode
-from ..flat import fill_ents
+from ..decoding.decode import greedy_decode
+from ..decoding.ents import fill_ents
 
 Scores = Sequence[float]
 

@@ -7,10 +7,10 @@ from spacy.tokens import Doc
 from spacy_transformers import Transformer
 from thinc.api import Model
 
-from ..backbone import BackboneShim, made_by
-from ..checkpoints import MODELS
-from .type_head import TypeHead
-from .type_scorer import read_type_head, set_type_head
+from ..backbone.model import BackboneShim, made_by
+from ..head.checkpoints import MODELS
+from .head import TypeHead
+from .model import read_type_head, set_type_head
 
 FILE = "types.safetensors"
 

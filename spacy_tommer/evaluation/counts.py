@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decoding import logit
+from ..decoding.decode import logit
 
 Floats = NDArray[np.floating]
 Counts = NDArray[np.int64]

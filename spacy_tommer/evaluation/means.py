@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..decoding import sigmoid
+from ..decoding.decode import sigmoid
 from .counts import Floats, Scored, measure
 
 # Steps of the logit from one point of a written curve to the next.

@@ -15,13 +15,13 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import minibatch
 
+from ..backbone.pipe import batch_by_tokens
 from ..component import Tommer
-from ..mentions import Mentions
-from ..state_cache import StateCache
-from ..transformer import batch_by_tokens
+from ..decoding.mentions import Mentions
+from ..keys import MENTIONS
+from ..training.state_cache import StateCache
 from .counts import FLOOR, Scored, bin_edges
 
-GOLD_KEY = "mentions"
 BATCH = 256
 
 Place = tuple[int, int]
@@ -171,17 +171,17 @@ def written_spans(nlp: Language, texts: Sequence[str]) -> tuple[list[Doc], Menti
     RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order, each once.
     """
     docs = list(nlp.pipe(texts))
-    if not all(GOLD_KEY in doc.spans for doc in docs):
+    if not all(MENTIONS in doc.spans for doc in docs):
         raise ValueError(
             f"The pipeline {', '.join(nlp.pipe_names)} has no component 'tommer' and does "
-            f"not write doc.spans[{GOLD_KEY!r}], so there is nothing to score. For a "
-            f'span_finder, set spans_key = "{GOLD_KEY}".'
+            f"not write doc.spans[{MENTIONS!r}], so there is nothing to score. For a "
+            f'span_finder, set spans_key = "{MENTIONS}".'
         )
     offsets = np.cumsum([0, *map(len, docs)])
     places = {
         (offset + span.start, offset + span.end - 1)
         for doc, offset in zip(docs, offsets.tolist())
-        for span in doc.spans[GOLD_KEY]
+        for span in doc.spans[MENTIONS]
     }
     starts, ends = np.array(sorted(places), dtype="int").reshape(-1, 2).T
     return docs, Mentions(starts, ends, np.full(len(starts), np.inf), offsets)
@@ -195,7 +195,7 @@ def gold_places(doc: Doc) -> dict[Place, str]:
         last.
     """
     places: dict[Place, str] = {}
-    for span in doc.spans[GOLD_KEY]:
+    for span in doc.spans[MENTIONS]:
         places.setdefault((span.start_char, span.end_char), span.label_)
     return places
 

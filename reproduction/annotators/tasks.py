@@ -1,0 +1,144 @@
+"""A blind sample of judged spans for annotators, as a spreadsheet or for Prodigy."""
+
+import csv
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import spacy
+from spacy.tokens import Doc
+
+from spacy_tommer.evaluation.sets import find_sets, read_docs
+
+from ..judge.candidates import show
+from ..judge.judged import GROUPS
+
+Answer = Literal["yes", "no"]
+
+# Characters that annotators see on each side of a span.
+WIDTH = 300
+# A spreadsheet runs what begins so as a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+COLUMNS = ("id", "text", "verdict")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A judged span.
+
+    id (str): Its name in the files of the annotators.
+    set (str): The set that its text is from.
+    text (str): The whole text.
+    start (int): First character of the span.
+    end (int): The character behind its last.
+    verdict (Answer): What the judge said.
+    """
+
+    id: str
+    set: str
+    text: str
+    start: int
+    end: int
+    verdict: Answer
+
+
+def read_tasks(folder: Path) -> list[Task]:
+    """Read the spans that a judge accepted or rejected.
+
+    folder (Path): The judged Docs.
+    RETURNS (list[Task]): The spans, in the order of the texts.
+    """
+    vocab = spacy.blank("en").vocab
+    tasks = [
+        task
+        for name, place in find_sets(folder).items()
+        for number, doc in enumerate(read_docs(place, vocab))
+        for task in tasks_of(doc, name, number)
+    ]
+    if not tasks:
+        raise ValueError(
+            f"{folder} has no judged spans. Name the folder judged/ that "
+            "`python -m reproduction.verbs.judge` wrote."
+        )
+    return tasks
+
+
+def tasks_of(doc: Doc, name: str, number: int) -> Iterator[Task]:
+    """Take the judged spans of a Doc.
+
+    doc (Doc): The judged Doc.
+    name (str): Its set.
+    number (int): Its number in the set.
+    YIELDS (Task): The spans.
+    """
+    verdicts: dict[tuple[int, int], Answer] = {}
+    for answer in ("yes", "no"):
+        for span in doc.spans.get(GROUPS[answer], ()):
+            verdicts[span.start_char, span.end_char] = answer
+    for (start, end), verdict in sorted(verdicts.items()):
+        id_ = f"{name}-{number}-{start}-{end}"
+        yield Task(id_, name, doc.text, start, end, verdict)
+
+
+def draw_tasks(tasks: Iterable[Task], size: int, seed: int) -> list[Task]:
+    """Draw a random sample of the spans of each set.
+
+    tasks (Iterable[Task]): The spans.
+    size (int): How many of each set to draw at most.
+    seed (int): The seed.
+    RETURNS (list[Task]): The sample, in random order.
+    """
+    generator = random.Random(seed)
+    sets: dict[str, list[Task]] = {}
+    for task in tasks:
+        sets.setdefault(task.set, []).append(task)
+    drawn = []
+    for part in sets.values():
+        drawn += generator.sample(part, min(size, len(part)))
+    generator.shuffle(drawn)
+    return drawn
+
+
+def write_csv(path: Path, tasks: Iterable[Task]) -> None:
+    """Write a spreadsheet with an empty column for the verdicts.
+
+    path (Path): The file.
+    tasks (Iterable[Task]): The spans. Neither verdicts nor sources are written.
+    """
+    # Excel takes a file for UTF-8 only with a byte order mark.
+    with path.open("w", encoding="utf-8-sig", newline="") as file_:
+        writer = csv.writer(file_)
+        writer.writerow(COLUMNS)
+        for task in tasks:
+            shown = show(task.text, task.start, task.end, WIDTH)
+            writer.writerow([plain(task.id), plain(shown), ""])
+
+
+def plain(cell: str) -> str:
+    """Write a cell so that a spreadsheet shows it as text."""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def write_prodigy(path: Path, tasks: Sequence[Task]) -> None:
+    """Write tasks for Prodigy, to be accepted or rejected.
+
+    path (Path): The file.
+    tasks (Sequence[Task]): The spans. Neither verdicts nor sources are written.
+    """
+    with path.open("w", encoding="utf8") as file_:
+        for task in tasks:
+            left = max(task.start - WIDTH, 0)
+            span = {
+                "start": task.start - left,
+                "end": task.end - left,
+                "label": "MENTION",
+            }
+            line = {
+                "text": task.text[left : task.end + WIDTH],
+                "spans": [span],
+                "meta": {"id": task.id},
+            }
+            file_.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,0 +1,52 @@
+"""Compute the hidden states of corpora ahead of training."""
+
+from pathlib import Path
+
+import typer
+from spacy.util import load_config, load_model_from_config
+from tqdm import tqdm
+
+from spacy_tommer.training.chunks import read_chunk
+from spacy_tommer.training.corpus import open_states, prepare_corpus
+from spacy_tommer.training.state_cache import StateCache, check_space
+
+
+def fill(
+    config: Path, corpora: list[Path], cache: Path = Path("cache"), unit: str = "token"
+) -> None:
+    """Write to CACHE the states that the transformer of CONFIG gives the texts of CORPORA.
+
+    States that are there are kept: an interrupted run goes on where it was.
+    """
+    nlp = load_model_from_config(load_config(config), auto_fill=True)
+    states = StateCache(cache, nlp.get_pipe("transformer"), unit)
+    missing, needed = [], 0
+    for corpus in corpora:
+        docs = tokens = unaligned = 0
+        for path in prepare_corpus(corpus, cache, nlp):
+            chunk = read_chunk(path)
+            docs += len(chunk)
+            tokens += int(chunk.bounds[-1])
+            unaligned += chunk.unaligned
+            if chunk.key not in states:
+                missing.append(path)
+                needed += int(chunk.bounds[-1])
+        print(
+            f"{corpus}: {docs} texts, {tokens} tokens; an epoch is {tokens // 3500 + 1} "
+            f"batches of 3,500. {unaligned} gold spans left out that tokens do not fit."
+        )
+    size = needed * states.bytes_per_unit()
+    print(
+        f"{needed} tokens have no states yet; theirs take {size / 1e9:.2f} GB in {cache}."
+    )
+    cache.mkdir(parents=True, exist_ok=True)
+    check_space(cache, size)
+    with tqdm(total=needed, unit=" tokens", unit_scale=True) as progress:
+        for path in missing:
+            chunk = read_chunk(path)
+            open_states(chunk, states, nlp)
+            progress.update(int(chunk.bounds[-1]))
+
+
+if __name__ == "__main__":
+    typer.run(fill)

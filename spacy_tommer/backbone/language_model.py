@@ -1,0 +1,265 @@
+"""A language model cut after a block, frozen, with its tokenizer.
+
+Axis letters: B rows of a batch; T wordpieces of a row, padded; K kept wordpieces; d width.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from safetensors import SafetensorError
+from spacy.tokens import Doc
+from thinc.api import get_torch_default_device
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.modeling_utils import no_init_weights
+from transformers.utils import logging
+
+from .. import tensors
+from .attention import Attention, attention_rows, count_heads, queries_and_keys
+from .passes import Frame, feed_twice, outputs_from
+from .sources import weights_hash
+from .windows import Pieces, limit_pieces, tokenize_windows
+
+# Wordpieces that run through the model at once: enough to keep the cores busy, few
+# enough that rows of about one length meet.
+BATCH_PIECES = 512
+
+# Hooks on a model catch the passes of all threads.
+LOCK = threading.Lock()
+
+
+class CutModel:
+    """The first blocks of a model of transformers. Its weights never change.
+
+    network (nn.Module): The model, with no more blocks than are wanted.
+    tokenizer (Tokenizer): Its tokenizer.
+    sha256 (str): Hash of the weights that it was made from.
+    passes (int): How often it reads each window.
+    """
+
+    def __init__(
+        self, network: nn.Module, tokenizer: Tokenizer, sha256: str, passes: int = 1
+    ) -> None:
+        drop_pooler(network)
+        network.config.use_cache = False
+        self.config = network.config
+        self.network = network.requires_grad_(False).eval().to(get_torch_default_device())
+        self.tokenizer = tokenizer
+        self.sha256 = sha256
+        self.heads = count_heads(network.config)
+        self.passes = passes
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self.frame = Frame.of(tokenizer)
+        limit = position_limit(network)
+        longest = None if limit is None else self.frame.longest_text(limit, passes)
+        self.overlap = limit_pieces(tokenizer, longest)
+
+    @classmethod
+    def from_folder(cls, folder: Path, blocks: int, passes: int = 1) -> "CutModel":
+        """Load the first blocks of a model; the others are not built.
+
+        folder (Path): A folder in the form of the Hugging Face hub.
+        blocks (int): How many blocks.
+        passes (int): How often it reads each window.
+        RETURNS (CutModel): The model.
+        """
+        config = AutoConfig.from_pretrained(folder)
+        if config.is_encoder_decoder:
+            raise ValueError(
+                f"The model in {folder} has an encoder and a decoder, and a backbone has "
+                "one stack of blocks."
+            )
+        if blocks > config.num_hidden_layers:
+            raise ValueError(
+                f"`layers` asks for block {blocks - 1}, and the model in {folder} has "
+                f"blocks 0 to {config.num_hidden_layers - 1}."
+            )
+        config.num_hidden_layers = blocks
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        if not tokenizer.is_fast:
+            raise ValueError(
+                f"The model in {folder} has no fast tokenizer (tokenizer.json), which it "
+                "takes to align wordpieces with tokens."
+            )
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # that blocks are left out is no news
+        try:
+            network, info = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                torch_dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except SafetensorError as error:
+            raise ValueError(
+                f"The weights in {folder} are cut off or damaged ({error}). Remove the "
+                "folder and get the model again."
+            ) from error
+        finally:
+            logging.set_verbosity(verbosity)
+        missing = [key for key in info["missing_keys"] if "pooler" not in key]
+        if missing:
+            raise ValueError(f"The weights in {folder} lack {', '.join(missing)}.")
+        return cls(network, tokenizer.backend_tokenizer, weights_hash(folder), passes)
+
+    def to_bytes(self) -> bytes:
+        """Write the model as safetensors, with config and tokenizer in the header.
+
+        RETURNS (bytes): All that `from_bytes` needs.
+        """
+        metadata = {
+            "config": self.config.to_json_string(use_diff=False),
+            "tokenizer": self.tokenizer.to_str(),
+            "sha256": self.sha256,
+        }
+        return tensors.to_bytes(self.network.state_dict(), metadata)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, origin: str, passes: int = 1) -> "CutModel":
+        """Read what `to_bytes` wrote.
+
+        data (bytes): A whole safetensors file.
+        origin (str): Where it comes from, for errors.
+        passes (int): How often it reads each window.
+        RETURNS (CutModel): The model.
+        """
+        weights, metadata = tensors.from_bytes(data, origin)
+        config = AutoConfig.for_model(**json.loads(metadata["config"]))
+        with no_init_weights():
+            network = AutoModel.from_config(config, torch_dtype=torch.float32)
+        drop_pooler(network)
+        network.load_state_dict(weights)
+        tokenizer = Tokenizer.from_str(metadata["tokenizer"])
+        return cls(network, tokenizer, metadata["sha256"], passes)
+
+    def tokenize(self, docs: Sequence[Doc], window: int, stride: int) -> Pieces:
+        """Find the rows that the model reads of Docs.
+
+        docs (Sequence[Doc]): Docs that are not empty.
+        window (int): Tokens in a window.
+        stride (int): Tokens from the start of one window to the next.
+        RETURNS (Pieces): The rows.
+        """
+        pieces = tokenize_windows(self.tokenizer, docs, window, stride, self.overlap)
+        return pieces if self.passes == 1 else feed_twice(pieces, self.frame)
+
+    def states(
+        self,
+        pieces: Pieces,
+        layers: Sequence[int],
+        attention: Optional[Attention] = None,
+        max_length: int = 25,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute the states of the kept wordpieces, rows of about one length together.
+
+        pieces (Pieces): The rows.
+        layers (Sequence[int]): The wanted blocks, counted from 0.
+        attention (Optional[str]): What is wanted of their attention, too: "queries_keys" or
+            "scores".
+        max_length (int): Tokens, from each backwards, to which scores are wanted, L.
+        RETURNS (tuple[list[Tensor], list[Tensor]]): The states after each of the blocks,
+            (K, d), and what was wanted of their attention, as `attention_rows` gives it.
+        """
+        device = get_torch_default_device()
+        shape = len(pieces.row), self.config.hidden_size
+        states = {layer: torch.empty(shape, device=device) for layer in layers}
+        read: dict[int, Tensor] = {}
+        pad = max(self.config.pad_token_id or 0, 0)  # some configs say -1
+        blocks = find_blocks(self.network)
+        wanted = {layer: blocks[layer] for layer in layers}
+        with (
+            LOCK,
+            torch.inference_mode(),
+            block_outputs(wanted) as outputs,
+            queries_and_keys(self.network, wanted if attention else {}) as caught,
+        ):
+            for batch in pieces.batches(BATCH_PIECES):
+                arrays = pieces.padded(batch, pad)
+                ids, mask, kept, cells = (torch.from_numpy(x).to(device) for x in arrays)
+                columns = pieces.column[arrays[2]]
+                first = int(columns.min(initial=ids.shape[1])) if self.passes > 1 else 0
+                with outputs_from(blocks[-1], first):
+                    self.network(input_ids=ids, attention_mask=mask)
+                for layer in layers:
+                    states[layer][kept] = outputs[layer].flatten(0, 1)[cells]
+                if attention is None:
+                    continue
+                steps = torch.from_numpy(pieces.steps_back(arrays[2], max_length)).to(
+                    device
+                )
+                before = (cells[:, None] - steps).masked_fill(steps < 0, -1)
+                for layer, both in caught.items():
+                    rows = attention_rows(attention, both, cells, before, self.heads)
+                    if layer not in read:
+                        read[layer] = rows.new_empty(len(pieces.row), rows.shape[1])
+                    read[layer][kept] = rows
+        return list(states.values()), list(read.values())
+
+
+def drop_pooler(network: nn.Module) -> None:
+    """Take away what BERT-like models put on top of their blocks.
+
+    network (nn.Module): A model of transformers.
+    """
+    if hasattr(network, "pooler"):
+        network.pooler = None
+
+
+@contextmanager
+def block_outputs(blocks: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
+    """Catch what blocks give in each pass, before any final norm.
+
+    blocks (dict[int, nn.Module]): The blocks by their number.
+    YIELDS (dict[int, Tensor]): Their outputs in the last pass. (B, T, d)
+    """
+    outputs: dict[int, Tensor] = {}
+
+    def keep(layer: int, block: nn.Module, inputs: Any, output: Any) -> None:
+        outputs[layer] = output[0] if isinstance(output, tuple) else output
+
+    handles = [
+        block.register_forward_hook(partial(keep, layer)) for layer, block in blocks.items()
+    ]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def find_blocks(network: nn.Module) -> nn.ModuleList:
+    """Find the stack of blocks.
+
+    network (nn.Module): A model of transformers.
+    RETURNS (nn.ModuleList): Its blocks, first to last.
+    """
+    for module in network.modules():
+        if (
+            isinstance(module, nn.ModuleList)
+            and len(module) == network.config.num_hidden_layers
+        ):
+            return module
+    raise ValueError(f"{type(network).__name__} has no stack of blocks to read from.")
+
+
+def position_limit(network: nn.Module) -> Optional[int]:
+    """Find how many wordpieces a model can see at once.
+
+    network (nn.Module): A model of transformers.
+    RETURNS (Optional[int]): The number, special tokens included; None for any number.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Embedding) and name.endswith("position_embeddings"):
+            # RoBERTa and MPNet count positions from behind the padding index.
+            used = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - used
+    return getattr(network.config, "max_position_embeddings", None)

@@ -1,0 +1,286 @@
+"""Backbone.v1: a frozen, cut language model as the model of the `transformer` pipe of
+spacy-transformers."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Optional
+
+import torch
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import FullTransformerBatch, WordpieceBatch
+from thinc.api import Model, Ops, Shim, get_torch_default_device, torch2xp
+from transformers import AutoConfig
+from transformers.utils import ModelOutput
+
+from .attention import Attention
+from .language_model import CutModel
+from .sources import find_config, find_folder
+from .states import BackboneData
+
+PARALLELISM = "TOKENIZERS_PARALLELISM"
+
+
+def before_fork() -> None:
+    """Keep the tokenizer from warning that its threads do not survive a fork."""
+    global unset
+    unset = PARALLELISM not in os.environ
+    if unset:
+        os.environ[PARALLELISM] = "false"
+
+
+def after_fork_in_parent() -> None:
+    """Let the tokenizer use its threads again."""
+    if unset:
+        del os.environ[PARALLELISM]
+
+
+def after_fork_in_child() -> None:
+    """Keep torch from waiting for threads that only the parent has."""
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=before_fork,
+        after_in_parent=after_fork_in_parent,
+        after_in_child=after_fork_in_child,
+    )
+
+
+def Backbone(
+    name: str,
+    layers: Sequence[int],
+    window: int = 128,
+    stride: int = 96,
+    passes: int = 1,
+    attention: Optional[Attention] = None,
+    max_length: int = 25,
+) -> Model[list[Doc], FullTransformerBatch]:
+    """Build a frozen model that gives the outputs of some blocks of a language model.
+
+    Only the blocks up to the last wanted one are built and loaded, at initialization or at
+    first use. They are saved with the pipeline, which then needs nothing else.
+
+    name (str): A folder, a GGUF file, or a name on the Hugging Face hub; an installed
+        package that carries the model of that name comes before the hub.
+    layers (Sequence[int]): The blocks whose outputs are wanted, counted from 0.
+    window (int): Tokens of a Doc that the model sees at once.
+    stride (int): Tokens from the start of one window to the next.
+    passes (int): How often the model reads each window: 2 feeds it twice in one row and
+        gives the states of the second copy, so that a causal model has seen the whole
+        window at every unit (Just Pass Twice, arXiv 2604.05158). It takes about twice the
+        time.
+    attention (Optional[str]): What of the attention of these blocks is wanted besides, for
+        other matching scores (appendix D): "queries_keys" for `matching = "ltqk"`, or
+        "scores" for "lcattn".
+    max_length (int): Tokens, its own included, that a token has scores to.
+    RETURNS (Model[List[Doc], FullTransformerBatch]): The model. Its predictions hold, for
+        each Doc, one row per wordpiece and layer.
+    """
+    layers = tuple(layers)
+    if not layers or min(layers) < 0 or sorted(set(layers)) != list(layers):
+        raise ValueError(
+            "`layers` of spacy_tommer.Backbone.v1 lists blocks counted from 0, in rising "
+            f"order, such as [2]. It is {list(layers)}."
+        )
+    if not 1 <= stride <= window:
+        raise ValueError(
+            f"`stride` ({stride}) of spacy_tommer.Backbone.v1 must lie between 1 and "
+            f"`window` ({window}), or tokens would be left out."
+        )
+    if passes not in (1, 2):
+        raise ValueError(
+            f"`passes` of spacy_tommer.Backbone.v1 is 1 or 2, and not {passes}."
+        )
+    if attention == "scores" and window - stride < max_length - 1:
+        raise ValueError(
+            f"Windows of {window} tokens that begin {stride} tokens apart cut spans of "
+            f"{max_length}, and attention stays inside a window. Let `window` minus "
+            f"`stride` be {max_length - 1} or more."
+        )
+    model = BackboneModel(
+        "backbone",
+        forward,
+        init=init,
+        dims={"nO": None},
+        attrs={
+            "window": window,
+            "stride": stride,
+            "passes": passes,
+            "attention": attention,
+            "max_length": max_length,
+        },
+        shims=[BackboneShim(name, layers, passes)],
+    )
+    config = find_config(name, max(layers) + 1)
+    if config is not None:
+        model.set_dim("nO", AutoConfig.from_pretrained(config.parent).hidden_size)
+    return model
+
+
+class BackboneModel(Model[list[Doc], FullTransformerBatch]):
+    """A model whose width is what was seen last: a saved pipeline may find another model
+    at the place that its weights once came from."""
+
+    def set_dim(self, name: str, value: int, *, force: bool = False) -> None:
+        """Set a dimension, also to another value."""
+        super().set_dim(name, value, force=True)
+
+
+def init(model: Model, X: Any = None, Y: Any = None) -> None:
+    """Load the weights, unless they are there."""
+    cut_model(model)
+
+
+def cut_model(model: Model) -> CutModel:
+    """Get the language model of a backbone; its weights are loaded if they are not yet.
+
+    model (Model): The backbone.
+    RETURNS (CutModel): The language model.
+    """
+    shim: BackboneShim = model.shims[0]
+    if shim.cut is None:
+        shim.load()
+    model.set_dim("nO", shim.cut.config.hidden_size)
+    return shim.cut
+
+
+def forward(
+    model: Model, docs: Sequence[Doc], is_train: bool
+) -> tuple[FullTransformerBatch, Callable]:
+    """Run the frozen model over the Docs that do not carry its states yet."""
+    cut = cut_model(model)
+    maker = made_by(model)
+    data = [carried(doc, maker) for doc in docs]
+    new = [doc for doc, carries in zip(docs, data) if carries is None]
+    if new:
+        made = iter(annotate(new, cut, maker, model.ops))
+        data = [next(made) if carries is None else carries for carries in data]
+    return BackboneBatch(data), lambda d_batch: docs
+
+
+def made_by(model: Model) -> dict[str, Any]:
+    """Tell what states say of the backbone that made them.
+
+    model (Model): The backbone.
+    RETURNS (dict[str, Any]): Its blocks, the hash of its weights, and so on, as fields of
+        BackboneData.
+    """
+    cut = cut_model(model)
+    attention = model.attrs["attention"]
+    return {
+        "layers": model.shims[0].layers,
+        "sha256": cut.sha256,
+        "windows": (model.attrs["window"], model.attrs["stride"]),
+        "passes": model.attrs["passes"],
+        "attention": attention,
+        "max_length": model.attrs["max_length"] if attention == "scores" else 0,
+        "heads": cut.heads,
+    }
+
+
+def carried(doc: Doc, maker: dict[str, Any]) -> Optional[BackboneData]:
+    """Get what a Doc carries already, if a backbone like this one made it.
+
+    doc (Doc): The Doc.
+    maker (dict[str, Any]): What `made_by` tells of it.
+    RETURNS (Optional[BackboneData]): The states; empty ones for an empty Doc.
+    """
+    if not len(doc):
+        return BackboneData.empty()
+    data = doc._.trf_data
+    same = (
+        isinstance(data, BackboneData)
+        and all(getattr(data, name) == value for name, value in maker.items())
+        and len(data.align.lengths) == len(doc)
+    )
+    return data if same else None
+
+
+def annotate(
+    docs: Sequence[Doc],
+    cut: CutModel,
+    maker: dict[str, Any],
+    ops: Ops,
+) -> list[BackboneData]:
+    """Compute the states of Docs.
+
+    docs (Sequence[Doc]): Docs that are not empty.
+    cut (CutModel): The language model.
+    maker (dict[str, Any]): What `made_by` tells of the backbone.
+    ops (Ops): Where the states are wanted.
+    RETURNS (list[BackboneData]): The states of each Doc.
+    """
+    pieces = cut.tokenize(docs, *maker["windows"])
+    wanted = (maker[name] for name in ("layers", "attention", "max_length"))
+    made = cut.states(pieces, *wanted)
+    arrays, attention = ([torch2xp(array, ops=ops) for array in part] for part in made)
+    data = []
+    for part, wordpieces, align in pieces.by_doc():
+        output = ModelOutput(last_hidden_state=arrays[-1][None, part])
+        if len(arrays) > 1:
+            output["layer_states"] = [array[None, part] for array in arrays]
+        if attention:
+            output["attention"] = [array[None, part] for array in attention]
+        data.append(BackboneData(wordpieces, output, align, **maker))
+    return data
+
+
+class BackboneBatch(FullTransformerBatch):
+    """The states of a batch of Docs. Nothing flows back through it."""
+
+    def __init__(self, doc_data: list[BackboneData]) -> None:
+        super().__init__(
+            spans=[],
+            wordpieces=WordpieceBatch.empty(),
+            model_output=ModelOutput(),
+            align=BackboneData.empty().align,
+            cached_doc_data=doc_data,
+        )
+
+    def unsplit_by_doc(self, arrays: Any) -> "BackboneBatch":
+        """Take the gradients of listeners, which a frozen model has no use for."""
+        return self
+
+
+class BackboneShim(Shim):
+    """Hold a language model out of reach of any optimizer.
+
+    name (str): Where its weights come from.
+    layers (tuple[int]): The wanted blocks, counted from 0.
+    passes (int): How often the model reads each window.
+    """
+
+    def __init__(self, name: str, layers: tuple[int, ...], passes: int) -> None:
+        super().__init__(None)
+        self.name = name
+        self.layers = layers
+        self.passes = passes
+        self.cut: Optional[CutModel] = None
+
+    def load(self) -> None:
+        """Load the model."""
+        blocks = max(self.layers) + 1
+        folder = find_folder(self.name, blocks)
+        self.cut = CutModel.from_folder(folder, blocks, self.passes)
+
+    def to_bytes(self) -> bytes:
+        """Write the model; nothing if it is not on this machine."""
+        if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
+            self.load()
+        return b"" if self.cut is None else self.cut.to_bytes()
+
+    def from_bytes(self, data: bytes) -> "BackboneShim":
+        """Read what `to_bytes` wrote."""
+        if data:
+            origin = f"The saved backbone {self.name!r}"
+            self.cut = CutModel.from_bytes(data, origin, self.passes)
+        return self
+
+    def finish_update(self, optimizer: Any) -> None:
+        """Leave the weights as they are."""
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move the weights to the device that thinc uses."""
+        if self.cut is not None:
+            self.cut.network.to(get_torch_default_device())

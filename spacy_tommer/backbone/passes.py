@@ -1,0 +1,128 @@
+"""Feed each window twice (Just Pass Twice, arXiv 2604.05158; echo embeddings, arXiv
+2402.15449): in the second copy, every unit of a causal model has seen the whole window.
+
+Axis letters: R rows, each a window or a part of one.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from .windows import Ints, Pieces
+
+
+@dataclass
+class Frame:
+    """What stands around the texts of a row.
+
+    prefix (int): Special tokens before the text.
+    suffix (int): Special tokens behind it.
+    separator (list[int]): Ids between its two copies.
+    strings (list[str]): Their strings.
+    """
+
+    prefix: int
+    suffix: int
+    separator: list[int]
+    strings: list[str]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "Frame":
+        """Find out how a tokenizer frames texts. Copies are set apart by the special
+        tokens that it puts between the texts of a pair, if they do more than begin a
+        text, or else by a line break.
+
+        tokenizer (Tokenizer): The tokenizer, which cuts nothing off.
+        RETURNS (Frame): The frame.
+        """
+        once, pair = tokenizer.encode("a"), tokenizer.encode("a", "a")
+        prefix = once.special_tokens_mask.index(0)
+        suffix = once.special_tokens_mask[::-1].index(0)
+        inside = slice(prefix, len(pair) - suffix)
+        separator = [
+            id_
+            for id_, special in zip(pair.ids[inside], pair.special_tokens_mask[inside])
+            if special and id_ not in once.ids[:prefix]
+        ] or tokenizer.encode("\n", add_special_tokens=False).ids
+        return cls(prefix, suffix, separator, list(map(tokenizer.id_to_token, separator)))
+
+    def longest_text(self, most: int, passes: int) -> int:
+        """Tell how long a text may be whose row is bounded.
+
+        most (int): Most wordpieces in a row.
+        passes (int): How often the text stands in it.
+        RETURNS (int): Wordpieces of the text.
+        """
+        separators = (passes - 1) * len(self.separator)
+        return (most - self.prefix - self.suffix - separators) // passes
+
+
+def feed_twice(pieces: Pieces, frame: Frame) -> Pieces:
+    """Repeat the text of each row, and keep the wordpieces of its second copy.
+
+    pieces (Pieces): Rows with their text once.
+    frame (Frame): What stands around the texts.
+    RETURNS (Pieces): Rows with their text twice.
+    """
+    starts, ends = pieces.row_bounds[:-1], pieces.row_bounds[1:]
+    separator = len(pieces.ids) + np.arange(len(frame.separator))
+    source: Ints = np.concatenate(
+        [
+            part
+            for start, end in zip(starts.tolist(), ends.tolist())
+            for part in (
+                np.arange(start, end - frame.suffix),
+                separator,
+                np.arange(start + frame.prefix, end),
+            )
+        ]
+    )
+    shift = ends - starts - frame.prefix - frame.suffix + len(frame.separator)  # (R,)
+    row_bounds = np.concatenate(([0], np.cumsum(ends - starts + shift)))
+    row_of_unit = np.searchsorted(ends, pieces.units, side="right")
+    moved = (row_bounds[:-1] - starts + shift)[row_of_unit]
+    strings = [*pieces.strings, *frame.strings]
+    return replace(
+        pieces,
+        ids=np.concatenate((pieces.ids, np.array(frame.separator, dtype="int64")))[source],
+        strings=[strings[i] for i in source.tolist()],
+        row_bounds=row_bounds,
+        column=pieces.column + shift[pieces.row],
+        units=pieces.units + moved,
+    )
+
+
+# What a block of Llama's kind computes at each position alone, besides keys and values.
+PARTS = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
+LLAMA_LIKE = {*PARTS, "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}
+
+
+@contextmanager
+def outputs_from(block: nn.Module, column: int) -> Iterator[None]:
+    """Let a block compute its outputs from one column on; those before have no meaning.
+    Keys and values are computed for all columns. A block that is not of Llama's kind
+    computes everything.
+
+    block (nn.Module): The block.
+    column (int): First column whose outputs are read.
+    """
+
+    def cut(part: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+        return inputs[0][:, column:]
+
+    def fill(part: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        return pad(output, (0, 0, column, 0))
+
+    modules = dict(block.named_modules())
+    with ExitStack() as stack:
+        if column and modules.keys() >= LLAMA_LIKE:
+            for part in map(modules.get, PARTS):
+                stack.callback(part.register_forward_pre_hook(cut).remove)
+                stack.callback(part.register_forward_hook(fill).remove)
+        yield

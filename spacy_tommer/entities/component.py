@@ -1,0 +1,284 @@
+"""The `tommer_zeroshot` component: gives mentions the types that definitions tell of."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples
+from spacy_transformers import Transformer
+from thinc.api import Model, Optimizer, fix_random_seed
+from thinc.types import Floats2d
+
+from ..decoding.decode import logit, sigmoid
+from ..settings import Setting
+from .candidates import candidates, mention_logits
+from .definitions import Labels, as_types, embed_labels, read_labels
+from .ents import earlier_ents, set_ents, set_spans
+from .head import TypeHead
+from .model import TypeQuestion, set_type_head
+from .sampling import TypeSampler, training_types
+from .scorer import entity_score
+from .shipped import check_states, find_shipped, read_shipped_types, set_shipped
+
+Found = tuple[list[NDArray[np.intp]], Floats2d]
+
+
+class ZeroShot(TrainablePipe):
+    """Pipeline component that compares mentions with definitions of types.
+
+    Settings can be changed at any time, and so can the labels: `set_labels`, `add_label`.
+    """
+
+    mentions_key = Setting()
+    spans_key = Setting()
+    threshold = Setting(lambda value: value is None or logit(value))
+    keep_untyped = Setting()
+    overwrite_ents = Setting()
+
+    def __init__(
+        self,
+        transformer: Transformer,
+        model: Model[TypeQuestion, Floats2d],
+        name: str = "tommer_zeroshot",
+        *,
+        labels: Labels = (),
+        mentions_key: str = "mentions",
+        spans_key: str = "entities",
+        threshold: Optional[float] = None,
+        keep_untyped: bool = False,
+        overwrite_ents: bool = False,
+        scorer: Optional[Callable] = entity_score,
+    ) -> None:
+        """Initialize the component; the arguments are those of `make_zeroshot`, but for the
+        pipe whose model embeds definitions."""
+        self.transformer = transformer
+        self.vocab = transformer.vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.sampler: Optional[TypeSampler] = None
+        self.cfg: dict[str, Any] = {"texts": {}}
+        self.mentions_key = mentions_key
+        self.spans_key = spans_key
+        self.threshold = threshold
+        self.keep_untyped = keep_untyped
+        self.overwrite_ents = overwrite_ents
+        self.set_labels(labels)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): The labels that the component assigns."""
+        return tuple(self.cfg["texts"])
+
+    @property
+    def label_data(self) -> dict[str, list[str]]:
+        """RETURNS (dict[str, list[str]]): The texts that stand for each label."""
+        return dict(self.cfg["texts"])
+
+    def set_labels(self, labels: Labels) -> None:
+        """Assign other labels from now on.
+
+        labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels
+            that speak for themselves.
+        """
+        self.cfg["texts"] = read_labels(labels)
+
+    def add_label(self, label: str, definition: Optional[str] = None) -> int:
+        """Assign one more label from now on.
+
+        label (str): The label.
+        definition (Optional[str]): What it means.
+        RETURNS (int): 0 if the label was there already with this definition, otherwise 1.
+        """
+        new = read_labels([label] if definition is None else {label: definition})
+        if self.cfg["texts"].get(label) == new[label]:
+            return 0
+        self.cfg["texts"] = {**self.cfg["texts"], **new}
+        return 1
+
+    def definitions(self) -> Floats2d:
+        """Get the vectors of the labels, each the mean of those of its texts; vectors that
+        are not known yet are made.
+
+        RETURNS (Floats2d): One row per label. (C, d)
+        """
+        attrs, texts = self.model.attrs, self.cfg["texts"].values()
+        attrs["vectors"] = embed_labels(
+            texts, attrs["vectors"], self.transformer, attrs["definition_layer"]
+        )
+        rows = [attrs["vectors"][key] for key in map("\n".join, texts)]
+        return np.array(rows, dtype="f").reshape(len(rows), self.model.get_dim("nI"))
+
+    def predict(self, docs: Iterable[Doc]) -> Found:
+        """Score the mentions of Docs against every label, without modifying the Docs.
+
+        docs (Iterable[Doc]): The Docs, with mentions and hidden states.
+        RETURNS (tuple): Of each Doc, first token and the token behind the last of its
+            mentions; and, for all of them, the logits of each label against none plus
+            tommer's logit of the mention. (M, C)
+        """
+        docs = list(docs)
+        spans = [self.candidates(doc) for doc in docs]
+        if not self.labels or not sum(map(len, spans)):
+            return spans, np.zeros((sum(map(len, spans)), len(self.labels)), dtype="f")
+        self.ensure_head()
+        check_states(docs, self.transformer, self.model)
+        question = TypeQuestion(docs, spans, self.definitions())
+        logits = self.model.ops.to_numpy(self.model.predict(question))
+        return spans, logits + mention_logits(docs, spans, self.mentions_key)[:, None]
+
+    def candidates(self, doc: Doc) -> NDArray[np.intp]:
+        """List the mentions of a Doc. (m, 2)"""
+        return np.array(candidates(doc, self.mentions_key), "intp").reshape(-1, 2)
+
+    def ensure_head(self) -> None:
+        """Take the shipped head for the transformer, unless there is a head."""
+        if self.model.shims[0]._model is None:
+            set_shipped(self.model, *find_shipped(self.transformer, self.model))
+
+    def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
+        """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
+
+        docs (Iterable[Doc]): The Docs.
+        found (tuple): What `predict` gave.
+        """
+        spans, logits = found
+        own = self.model.attrs["threshold"]
+        least = logit(own if self.threshold is None else self.threshold)
+        offset = 0
+        for doc, places in zip(docs, spans):
+            scores = logits[offset : offset + len(places)]
+            offset += len(places)
+            best = scores.argmax(axis=1) if self.labels else np.zeros(len(places), "i")
+            top = scores.max(axis=1, initial=-np.inf)
+            self.annotate(doc, places, best, sigmoid(top).tolist(), top > least)
+
+    def annotate(
+        self,
+        doc: Doc,
+        places: NDArray[np.intp],
+        best: NDArray[np.intp],
+        scores: Sequence[float],
+        typed: NDArray[np.bool_],
+    ) -> None:
+        """Write the mentions of one Doc.
+
+        doc (Doc): The Doc.
+        places (NDArray): First token and the token behind the last of each. (m, 2)
+        best (NDArray): Its best label. (m,)
+        scores (Sequence[float]): The probability of that. (m,)
+        typed (NDArray): Whether it has a type. (m,)
+        """
+        untyped = {
+            (span.start, span.end): span.label_ for span in doc.spans[self.mentions_key]
+        }
+        labels = self.labels
+        spans, kept, flat = [], [], []
+        for i, place in enumerate(map(tuple, places.tolist())):
+            if typed[i]:
+                flat.append(len(spans))
+            elif not self.keep_untyped:
+                continue
+            label = labels[best[i]] if typed[i] else untyped.get(place, "")
+            doc.vocab.strings.add(label)
+            spans.append(Span(doc, *place, label=label))
+            kept.append(scores[i])
+        before = {
+            (span.start, span.end, span.label) for span in doc.spans.get(self.spans_key, [])
+        }
+        others = earlier_ents(doc, self.mentions_key)
+        earlier = [e for e in others if (e.start, e.end, e.label) not in before]
+        mentions = [ent for ent in doc.ents if ent not in others]
+        set_spans(doc, self.spans_key, spans, kept)
+        set_ents(
+            doc,
+            [spans[i] for i in flat],
+            [kept[i] for i in flat],
+            earlier,
+            self.overwrite_ents,
+            mentions if self.keep_untyped else (),
+        )
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[dict[str, float]] = None,
+    ) -> dict[str, float]:
+        """Learn from examples whose predicted Docs carry hidden states and mentions.
+
+        examples (Iterable[Example]): The examples; reference.spans[spans_key] has the typed
+            mentions.
+        drop (float): The dropout rate, of which the head makes no use: it has its own.
+        sgd (Optional[Optimizer]): The optimizer.
+        losses (Optional[dict[str, float]]): Losses by component, updated.
+        RETURNS (dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "ZeroShot.update")
+        if self.sampler is None:
+            types, layer = as_types(self.label_data), self.model.attrs["definition_layer"]
+            self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key)
+        docs = [example.predicted for example in examples]
+        spans = [self.candidates(doc) for doc in docs]
+        if not sum(map(len, spans)):
+            return losses
+        batch = self.sampler.batch(examples, spans)
+        question = TypeQuestion(docs, spans, batch.definitions)
+        scores, backprop = self.model.begin_update(question)
+        loss, d_scores = batch.loss(self.model.ops.to_numpy(scores))
+        backprop(self.model.ops.asarray2f(d_scores))
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        definitions: Optional[str] = None,
+        pretrained: Optional[str] = None,
+        seed: int = 0,
+    ) -> None:
+        """Read the types of the training texts, and make a head for them. Where there are
+        none, a head is looked for among the shipped ones at first use.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
+        nlp (Optional[Language]): The pipeline.
+        definitions (Optional[str]): A JSON file that has, by label of the training texts,
+            "name" and "definitions"; without one the labels in the sample speak for
+            themselves. Without `labels` of its own, the component assigns these.
+        pretrained (Optional[str]): Name of a shipped model whose head is taken.
+        seed (int): Seed of the weights, and of the choice of types to compare with.
+        """
+        fix_random_seed(seed)
+        attrs = self.model.attrs
+        layer = attrs["definition_layer"]
+        if pretrained is not None:
+            shipped = read_shipped_types(pretrained, self.transformer, self.model)
+            set_shipped(self.model, *shipped)
+        types = training_types(get_examples, definitions, self.spans_key)
+        if not types:
+            return
+        self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
+        if pretrained is None:
+            vectors = torch.from_numpy(self.sampler.all_vectors())
+            head = TypeHead(vectors.shape[1], attrs["hidden"])
+            head.standardise(vectors)
+            set_type_head(self.model, head)
+            attrs["threshold"] = 0.5
+        if not self.labels:
+            described = all(type_.definitions for type_ in types.values())
+            own = {label: type_.description for label, type_ in types.items()}
+            self.set_labels(own if described else [*types])

@@ -1,0 +1,183 @@
+"""TypeScorer.v1: the thinc side of the head that types mentions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
+from thinc.types import Floats2d
+from thinc.util import get_array_module
+
+from ..backbone.states import read_states
+from ..head.model import HeadShim, place_head
+from ..tensors import from_bytes, to_bytes
+from .head import TypeHead
+
+# Mentions that are scored at once, so that memory does not grow with a document.
+BATCH_MENTIONS = 4096
+
+
+@dataclass
+class TypeQuestion:
+    """Mentions, and the types that they are compared with.
+
+    docs (Sequence[Doc]): Docs with states.
+    spans (Sequence[NDArray]): Of each Doc, first token and the token behind the last of
+        its mentions. (m, 2) each
+    definitions (NDArray): The vector of each type. (C, d)
+    """
+
+    docs: Sequence[Doc]
+    spans: Sequence[NDArray[np.intp]]
+    definitions: NDArray[np.float32]
+
+
+def TypeScorer(
+    layer: Optional[int] = None,
+    definition_layer: Optional[int] = None,
+    hidden: int = 512,
+) -> Model[TypeQuestion, Floats2d]:
+    """Build the model of the `tommer_zeroshot` component.
+
+    layer (Optional[int]): The block whose states mentions are read at, counted from 0; by
+        default the last one that the transformer gives.
+    definition_layer (Optional[int]): The block for definitions, with the same default.
+    hidden (int): Hidden units of the projection of mentions.
+    RETURNS (Model[TypeQuestion, Floats2d]): The model. It gives logits of each type against
+        none, one row per mention.
+    """
+    shim = HeadShim(None, serialize_model=write, deserialize_model=read)
+    return Model(
+        "type_scorer",
+        forward,
+        dims={"nI": None},
+        attrs={
+            "layer": layer,
+            "definition_layer": definition_layer,
+            "hidden": hidden,
+            "threshold": 0.5,
+            "vectors": {},
+        },
+        shims=[shim],
+    )
+
+
+def set_type_head(model: Model, head: TypeHead) -> None:
+    """Give a model its head.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    head (TypeHead): The head.
+    """
+    place_head(model, head, {"hidden": head.hidden}, "tommer_zeroshot")
+
+
+def write(head: Optional[TypeHead], **metadata: str) -> bytes:
+    """Write a head as safetensors; nothing if there is none.
+
+    head (Optional[TypeHead]): The head.
+    metadata (str): What else the file shall tell, such as the backbone.
+    RETURNS (bytes): A whole safetensors file.
+    """
+    return b"" if head is None else to_bytes(head.state_dict(), metadata)
+
+
+def read_type_head(data: bytes, origin: str) -> tuple[TypeHead, dict[str, str]]:
+    """Read a head from safetensors.
+
+    data (bytes): A whole safetensors file.
+    origin (str): Where it comes from, for errors.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and the file's metadata.
+    """
+    weights, metadata = from_bytes(data, origin)
+    if "mention.5.weight" not in weights or "centre" not in weights:
+        raise ValueError(f"{origin} holds no head that types mentions.")
+    width, hidden = weights["mention.5.weight"].shape
+    head = TypeHead(width, hidden)
+    head.load_state_dict(weights)
+    return head, metadata
+
+
+def read(head: Any, data: bytes, device: torch.device) -> Optional[TypeHead]:
+    """Read the head of a model, if it had one, for thinc."""
+    return read_type_head(data, "The saved head")[0].to(device) if data else None
+
+
+def forward(
+    model: Model, question: TypeQuestion, is_train: bool
+) -> tuple[Floats2d, Callable]:
+    """Score mentions against types. No gradient goes to the states."""
+    vectors = mention_vectors(model, question)
+    definitions = model.ops.asarray2f(question.definitions)
+    if is_train:
+        return score(model, vectors, definitions, True)
+    starts = range(0, len(vectors), BATCH_MENTIONS)
+    parts = (vectors[start : start + BATCH_MENTIONS] for start in starts)
+    scores = [score(model, part, definitions, False)[0] for part in parts]
+    nothing = model.ops.alloc2f(0, len(definitions))
+    return model.ops.xp.concatenate([nothing, *scores]), lambda d_scores: question
+
+
+def score(
+    model: Model, vectors: Floats2d, definitions: Floats2d, is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], Any]]:
+    """Run the head once.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    vectors (Floats2d): Vectors of mentions. (M, 3d)
+    definitions (Floats2d): Vectors of types. (C, d)
+    is_train (bool): Whether gradients will be asked for.
+    RETURNS (tuple): Logits (M, C), and a callback that takes their gradient.
+    """
+    inputs = tuple(xp2torch(array) for array in (vectors, definitions))
+    output, backprop = model.shims[0](ArgsKwargs(inputs, {}), is_train)
+    return torch2xp(output, ops=model.ops), lambda d_scores: backprop(
+        ArgsKwargs((output,), {"grad_tensors": xp2torch(d_scores)})
+    )
+
+
+def mention_vectors(model: Model, question: TypeQuestion) -> Floats2d:
+    """Read the states of mentions.
+
+    model (Model): A model of the architecture TypeScorer.v1.
+    question (TypeQuestion): The mentions.
+    RETURNS (Floats2d): The states of the first and the last unit of each, and the mean of
+        all of them; zeros in a Doc without wordpieces. (M, 3d)
+    """
+    width = model.get_dim("nI")
+    rows = [model.ops.alloc2f(0, 3 * width)]
+    for doc, spans in zip(question.docs, question.spans):
+        if len(spans):
+            states = read_states(doc, model.attrs["layer"])
+            if not len(states.dataXd):
+                rows.append(model.ops.alloc2f(len(spans), 3 * width))
+                continue
+            if states.dataXd.shape[1] != width:
+                raise ValueError(
+                    f"The head that types mentions reads states of width {width}, and the "
+                    f"transformer gives {states.dataXd.shape[1]}: it is not the backbone "
+                    "that the head was trained on."
+                )
+            rows.append(span_vectors(states.dataXd, states.lengths, spans))
+    return model.ops.xp.concatenate([model.ops.asarray2f(part) for part in rows])
+
+
+def span_vectors(states: Any, lengths: NDArray, spans: NDArray) -> Any:
+    """Join the states at the edges of spans and the mean inside them.
+
+    states (Floats2d): One state for each token that has one. (N, d)
+    lengths (NDArray): Whether a token has a state. (T,)
+    spans (NDArray): First token and the token behind the last of each span. (m, 2)
+    RETURNS (Floats2d): Their vectors; a token without a state has that of the one before.
+        (m, 3d)
+    """
+    xp = get_array_module(states)
+    place = np.maximum(np.cumsum(lengths) - 1, 0)
+    first, last = xp.asarray(place[spans[:, 0]]), xp.asarray(place[spans[:, 1] - 1])
+    total = xp.cumsum(states, axis=0, dtype="float64")
+    count = (last + 1 - first)[:, None]
+    mean = (total[last] - total[first] + states[first]) / count
+    return xp.concatenate([states[first], states[last], mean], axis=1, dtype="float32")

@@ -1,0 +1,155 @@
+"""Heads in and out: as safetensors, those that ship, and released ToMMeR weights."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..backbone.sources import install_line
+from ..tensors import from_bytes, to_bytes
+from .head import MentionHead
+from .matching import make_matching
+
+MODELS = Path(__file__).parents[1] / "models"
+
+# Names of the released weights, and what they are called here.
+RELEASED = {
+    "W_Q": "matching.query",
+    "W_K": "matching.key",
+    "classifier.fc.weight": "value.weight",
+    "classifier.fc.bias": "value.bias",
+    "cl_w": "mixing",
+}
+
+
+def head_to_bytes(head: MentionHead, **metadata: str) -> bytes:
+    """Write a head as safetensors.
+
+    head (MentionHead): The head.
+    metadata (str): What else the file shall tell, such as the backbone.
+    RETURNS (bytes): A whole safetensors file.
+    """
+    matching = head.matching
+    settings = {
+        "max_length": str(head.max_length),
+        "matching": json.dumps([matching.kind, matching.layers, matching.heads]),
+        **metadata,
+    }
+    return to_bytes(head.state_dict(), settings)
+
+
+def head_from_bytes(data: bytes, origin: str) -> tuple[MentionHead, dict[str, str]]:
+    """Read a head from safetensors.
+
+    data (bytes): A whole safetensors file.
+    origin (str): Where it comes from, for errors.
+    RETURNS (tuple[MentionHead, dict[str, str]]): The head and the file's metadata.
+    """
+    weights, metadata = from_bytes(data, origin)
+    if "value.weight" not in weights or not {"max_length", "matching"} <= set(metadata):
+        raise ValueError(f"{origin} holds no head of this version of spacy_tommer.")
+    width = weights["value.weight"].shape[1]
+    rank = weights["matching.query"].shape[-1] if "matching.query" in weights else 1
+    length = int(metadata["max_length"])
+    hidden = len(weights.get("edges.inner.bias", ()))
+    kind, layers, heads = json.loads(metadata["matching"])
+    matching = make_matching(kind, width, rank, length, tuple(layers), tuple(heads))
+    head = MentionHead(width, rank, length, hidden, matching)
+    head.load_state_dict(weights)
+    return head, metadata
+
+
+def shipped_models() -> list[str]:
+    """List the models that come with the package.
+
+    RETURNS (list[str]): Their names.
+    """
+    return sorted(path.parent.name for path in MODELS.glob("*/head.safetensors"))
+
+
+def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
+    """Read a head that comes with the package.
+
+    name (str): Name of a shipped model.
+    RETURNS (tuple[MentionHead, dict[str, str]]): The head; and, among its metadata,
+        the name of its backbone and the hash of that one's weights.
+    """
+    if name not in shipped_models():
+        raise ValueError(
+            f"There is no model or folder {name!r}. The shipped models are "
+            f"{', '.join(shipped_models())}."
+        )
+    path = MODELS / name / "head.safetensors"
+    return head_from_bytes(path.read_bytes(), str(path))
+
+
+def check_backbone(metadata: dict[str, str], sha256: str, layer: int, unit: str) -> None:
+    """Refuse states that a shipped head was not trained on.
+
+    metadata (dict[str, str]): Metadata of the head.
+    sha256 (str): Hash of the weights of the backbone.
+    layer (int): The block that is read, counted from 0.
+    unit (str): What a state stands for.
+    """
+    if sha256 != metadata["sha256"]:
+        raise ValueError(
+            f"The head was trained on {metadata['backbone']} with weights of the "
+            f"SHA-256 {metadata['sha256']}, and this backbone has other weights "
+            f"({sha256 or 'of no known hash'}). Get the right ones with: "
+            f"{install_line(metadata['backbone'])}"
+        )
+    for name, value in (("layer", str(layer)), ("unit", unit)):
+        if value != metadata[name]:
+            raise ValueError(
+                f"The head was trained on {name} {metadata[name]} of its backbone, and the "
+                f"config asks for {name} {value}: see `layers` of the transformer, and "
+                "`layer` and `unit` of [components.tommer.model]."
+            )
+
+
+def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
+    """Read a released ToMMeR checkpoint.
+
+    folder (Path): The folder with definition.json and parameters.
+    RETURNS (tuple[MentionHead, dict[str, Any]]): The head; and where its states come from,
+        `llm_name` and `layer`.
+    """
+    try:
+        objects = json.loads((folder / "definition.json").read_text("utf-8"))["objects"]
+        fields = next(thing["fields"] for thing in objects if thing["type"] == "ToMMeR")
+        weights = torch.load(folder / "parameters", map_location="cpu", weights_only=True)
+        weights = {ours: weights[theirs] for theirs, ours in RELEASED.items()}
+        weights["mixing"] = weights["mixing"].flatten()
+        # The released window is the largest distance from start to end.
+        max_length = fields["sliding_window"] + 1
+        head = MentionHead(*weights["matching.query"].shape, max_length)
+        head.load_state_dict(weights)
+        definition = {"llm_name": fields["llm_name"], "layer": fields["layer"]}
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"The ToMMeR checkpoint {folder} lacks {error.filename}."
+        ) from error
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise ValueError(
+            f"The folder {folder} holds no readable ToMMeR checkpoint "
+            f"({type(error).__name__}: {error})."
+        ) from error
+    conventions = {"use_cosine": True, "causal_mask": True, "normalize_scores": ""}
+    for field, value in conventions.items():
+        if fields.get(field, value) != value:
+            raise ValueError(
+                f"The ToMMeR checkpoint {folder} has {field} = {fields[field]!r}; only "
+                f"{value!r}, the setting of the released weights, can be read."
+            )
+    return head, definition

@@ -1,0 +1,308 @@
+"""Tommer.v1: from the states on the Docs to span logits, the thinc side of the head."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import TransformerData
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    Optimizer,
+    PyTorchShim,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
+from thinc.types import Floats2d, FloatsXd, Ragged
+from thinc.util import get_array_module
+from torch.nn.utils import clip_grad_norm_
+
+from ..backbone.attention import Attention
+from ..backbone.states import Unit, read_attention, read_states
+from .checkpoints import head_from_bytes, head_to_bytes
+from .head import MentionHead
+from .matching import Matching, make_matching
+
+# Units that the head scores at once, so that its memory does not grow with the batch.
+BATCH_UNITS = 16384
+
+# What each matching reads besides states.
+READS: dict[Matching, Optional[Attention]] = {
+    "tom": None,
+    "ltqk": "queries_keys",
+    "lcattn": "scores",
+}
+
+
+def Tommer(
+    unit: Unit = "token",
+    layer: Optional[int] = None,
+    rank: int = 64,
+    max_length: int = 25,
+    hidden: int = 128,
+    matching: Matching = "tom",
+) -> Model[list[Doc], list[Ragged]]:
+    """Build the model of the `tommer` component.
+
+    unit (str): What a state stands for: "token" or "piece".
+    layer (Optional[int]): The block that is read, counted from 0; by default the last
+        one that the transformer gives.
+    rank (int): Rank of the query and key projections; LCAttn has none.
+    max_length (int): Longest mention, in units.
+    hidden (int): Hidden units of the values that are added at the edges of a mention; 0 for
+        the head of the paper.
+    matching (str): What gives the match of a mention's end and start: "tom", the states;
+        "ltqk", the queries and keys of the block, for a backbone with `attention =
+        "queries_keys"`; or "lcattn", the attention scores of all its `layers`, for one with
+        `attention = "scores"` and the same `max_length`.
+    RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it gives span
+        logits, one row per unit and one column per length, and how many units each
+        token has.
+    """
+    if unit not in ("token", "piece"):
+        raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
+    if matching not in READS:
+        raise ValueError(f"`matching` is one of {', '.join(READS)}, not {matching!r}.")
+    if matching == "lcattn" and unit != "token":
+        raise ValueError(
+            'LCAttn reads the attention scores between tokens. Write `unit = "token"`.'
+        )
+    settings = {
+        "rank": rank,
+        "max_length": max_length,
+        "hidden": hidden,
+        "matching": matching,
+    }
+    shim = HeadShim(None, serialize_model=to_bytes, deserialize_model=from_bytes)
+    return Model(
+        "tommer",
+        forward,
+        init=init,
+        dims={"nI": None},
+        attrs={"unit": unit, "layer": layer, **settings},
+        shims=[shim],
+    )
+
+
+class HeadShim(PyTorchShim):
+    """Hold a head. `grad_clip` of the optimizer bounds the norm of all its gradients
+    together, as in the paper (appendix B), where thinc bounds each parameter's; and weight
+    decay leaves vectors alone: the mixing weights and the biases."""
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Update the weights."""
+        if optimizer.grad_clip:
+            clip_grad_norm_(self._model.parameters(), optimizer.grad_clip)
+        decay = optimizer.L2
+
+        def update(key: tuple, weights: FloatsXd, gradient: FloatsXd) -> tuple:
+            optimizer.L2 = decay if weights.ndim > 1 else 0.0
+            return optimizer(key, weights, gradient)
+
+        super().finish_update(update)
+        optimizer.L2 = decay
+
+
+def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
+    """Make a new head, as wide as the states of the given Docs, unless there is one."""
+    if model.shims[0]._model is None:
+        doc = next(doc for doc in X if len(doc))
+        attrs = model.attrs
+        width = read_states(doc, attrs["layer"], attrs["unit"]).dataXd.shape[1]
+        data = doc._.trf_data
+        check_attention(model, data)
+        rank, length = attrs["rank"], attrs["max_length"]
+        layers, heads = getattr(data, "layers", (0,)), getattr(data, "heads", (1, 1, 1))
+        matching = make_matching(attrs["matching"], width, rank, length, layers, heads)
+        set_head(model, MentionHead(width, rank, length, attrs["hidden"], matching))
+
+
+def get_head(model: Model) -> MentionHead:
+    """Get the head of a model.
+
+    model (Model): A model of the architecture Tommer.v1.
+    RETURNS (MentionHead): Its head.
+    """
+    head = model.shims[0]._model
+    if head is None:
+        raise ValueError(
+            "tommer has no weights yet. Load a pipeline that has them "
+            '(spacy_tommer.load("minilm")), train one, or start from a shipped head '
+            "and call nlp.initialize():\n"
+            "    [initialize.components.tommer]\n"
+            '    pretrained = "minilm"'
+        )
+    return head
+
+
+def set_head(model: Model, head: MentionHead) -> None:
+    """Give a model its head.
+
+    model (Model): A model of the architecture Tommer.v1.
+    head (MentionHead): The head, of the rank, length and so on that the model has.
+    """
+    have = {
+        "matching": head.matching.kind,
+        "max_length": head.max_length,
+        "hidden": head.hidden,
+    }
+    if head.matching.kind != "lcattn":
+        have["rank"] = head.matching.query.shape[-1]
+    place_head(model, head, have, "tommer")
+
+
+def place_head(model: Model, head: Any, have: dict[str, Any], component: str) -> None:
+    """Put a head into a model whose config says the same of it.
+
+    model (Model): A model with a `HeadShim`.
+    head (Any): The head, a torch module with a `width`.
+    have (dict[str, Any]): Its settings, which attributes of the model hold, too.
+    component (str): The component, for the error.
+    """
+    for name, value in have.items():
+        if model.attrs[name] != value:
+            raise ValueError(
+                f"The head was made with {name} = {value!r}, and the config says "
+                f"{model.attrs[name]!r}. Write in [components.{component}.model]:\n"
+                f"    {name} = {json.dumps(value)}"
+            )
+    model.set_dim("nI", head.width, force=True)
+    model.shims[0]._model = head.to(get_torch_default_device())
+
+
+def to_bytes(head: Optional[MentionHead]) -> bytes:
+    """Write the head of a model, if it has one, for thinc."""
+    return head_to_bytes(head) if head is not None else b""
+
+
+def from_bytes(
+    head: Optional[MentionHead], data: bytes, device: torch.device
+) -> Optional[MentionHead]:
+    """Read the head of a model, if it had one, for thinc."""
+    return head_from_bytes(data, "The saved head")[0].to(device) if data else None
+
+
+def read(model: Model, doc: Doc) -> Ragged:
+    """Read what a model scores of a Doc.
+
+    model (Model): A model of the architecture Tommer.v1.
+    doc (Doc): A Doc with states.
+    RETURNS (Ragged): A vector for each unit: its state, and behind it what the matching
+        reads besides. (units, D)
+    """
+    layer, unit = model.attrs["layer"], model.attrs["unit"]
+    states = read_states(doc, layer, unit)
+    wanted = READS[model.attrs["matching"]]
+    if wanted is None or not len(states.dataXd):
+        return states
+    data = doc._.trf_data
+    check_attention(model, data)
+    one = data.layers[-1] if layer is None else layer
+    besides = read_attention(doc, data.layers if wanted == "scores" else [one], unit)
+    xp = get_array_module(states.dataXd)
+    both = xp.concatenate([states.dataXd, besides.dataXd], axis=1)
+    return Ragged(both, states.lengths)
+
+
+def check_attention(model: Model, data: TransformerData) -> None:
+    """Refuse states without the attention that a model reads, or with another.
+
+    model (Model): A model of the architecture Tommer.v1.
+    data (TransformerData): What a Doc carries.
+    """
+    wanted = READS[model.attrs["matching"]]
+    given = getattr(data, "attention", None)
+    if wanted is not None and given != wanted:
+        raise ValueError(
+            f'`matching = "{model.attrs["matching"]}"` reads attention, and the '
+            f"transformer gives {given or 'none'}. Write in "
+            "[components.transformer.model]:\n"
+            f'    @architectures = "spacy_tommer.Backbone.v1"\n    attention = "{wanted}"'
+        )
+    if wanted != "scores":
+        return
+    if data.max_length != model.attrs["max_length"]:
+        raise ValueError(
+            f"The transformer gives scores to {data.max_length} tokens, and the head reads "
+            f"{model.attrs['max_length']}. Give both the same `max_length`."
+        )
+    head = model.shims[0]._model
+    if head is not None and head.matching.layers != data.layers:
+        raise ValueError(
+            f"The head reads attention of `layers = {list(head.matching.layers)}`, and the "
+            f"transformer gives {list(data.layers)}."
+        )
+
+
+def forward(
+    model: Model, docs: Sequence[Doc], is_train: bool
+) -> tuple[list[Ragged], Callable]:
+    """Score the spans of Docs. No gradient goes to the states."""
+    states = [read(model, doc) for doc in docs]
+    if is_train:
+        scores, backprop = score(model, states, is_train)
+        return scores, lambda d_scores: (backprop(d_scores), list(docs))[1]
+    parts = (score(model, part, is_train)[0] for part in by_size(states))
+    return [scores for part in parts for scores in part], lambda d_scores: list(docs)
+
+
+def score(
+    model: Model, states: list[Ragged], is_train: bool
+) -> tuple[list[Ragged], Callable[[Floats2d], Any]]:
+    """Run the head once.
+
+    model (Model): A model of the architecture Tommer.v1.
+    states (list[Ragged]): States of each text. (units, d)
+    is_train (bool): Whether gradients will be asked for.
+    RETURNS (tuple): Logits of each text (units, L), and a callback that takes the
+        gradient with respect to all of them, one text after the other.
+    """
+    head = get_head(model)
+    lengths = [len(text.dataXd) for text in states]
+    filled = [text.dataXd for text in states if len(text.dataXd)]
+    if not filled:
+        nothing = model.ops.alloc2f(0, head.max_length)
+        return [Ragged(nothing, text.lengths) for text in states], lambda d_logits: None
+    xp = model.ops.xp
+    packed = xp.concatenate([xp.asarray(text) for text in filled], dtype="float32")
+    if packed.shape[1] != head.matching.reads:
+        raise ValueError(
+            f"The head reads vectors of width {head.matching.reads}, and the transformer "
+            f"gives {packed.shape[1]}: it is not the backbone that the head was trained "
+            "on."
+        )
+    states_in = xp2torch(packed)
+    lengths_in = torch.tensor(lengths, device=states_in.device)
+    inputs = ArgsKwargs((states_in, lengths_in), {})
+    output, backprop = model.shims[0](inputs, is_train)
+    logits = torch2xp(output, ops=model.ops)
+    ends = np.cumsum(lengths)
+    scores = [
+        Ragged(logits[end - length : end], text.lengths)
+        for end, length, text in zip(ends, lengths, states)
+    ]
+    return scores, lambda d_logits: backprop(
+        ArgsKwargs((output,), {"grad_tensors": xp2torch(d_logits)})
+    )
+
+
+def by_size(states: list[Ragged]) -> Iterator[list[Ragged]]:
+    """Cut a list of texts into parts that the head scores at once.
+
+    states (list[Ragged]): States of each text.
+    YIELDS (list[Ragged]): Those of some texts, in order.
+    """
+    part: list[Ragged] = []
+    units = 0
+    for text in states:
+        units += len(text.dataXd)
+        if part and units > BATCH_UNITS:
+            yield part
+            part, units = [], len(text.dataXd)
+        part.append(text)
+    if part:
+        yield part

@@ -1,0 +1,84 @@
+"""Show mentions on a page of their own, in a file, in a notebook or inside another page."""
+
+import html
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from string import Template
+from typing import Optional, Union
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.util import is_in_jupyter
+
+from .markup import text_markup, token_markup
+
+COLORS = {"MENTION": "#8fd3c8"}
+PAGE = Path(__file__).parent
+
+# IPython warns about markup that is nothing but an iframe.
+FRAME = Template(
+    '<div><iframe title="Entity mentions" srcdoc="$page" '
+    'style="width: 100%; height: 16rem; max-height: 44rem; border: 0"></iframe></div>'
+)
+
+
+def render(
+    docs: Union[Doc, Iterable[Doc]],
+    *,
+    spans_key: str = "mentions",
+    matches: Optional[Language] = None,
+    page: bool = False,
+    jupyter: Optional[bool] = None,
+) -> Optional[str]:
+    """Show the mentions of Docs: nested or flat, those above a threshold that can be moved,
+    each with its score.
+
+    docs (Union[Doc, Iterable[Doc]]): The Docs.
+    spans_key (str): Key of the mentions in doc.spans. Their scores are
+        doc.spans[spans_key].attrs["scores"]; without these, no threshold hides them.
+    matches (Optional[Language]): A pipeline with a tommer component. With it, what its head
+        sees in the tokens of the Docs is computed and shown too: their values, and the
+        matches between ends and starts of spans (equations 1 and 2).
+    page (bool): Return a whole page, not markup to put into one.
+    jupyter (Optional[bool]): Whether to display the mentions in a notebook; by default,
+        where one is found to run.
+    RETURNS (Optional[str]): The markup; None where it was displayed.
+    """
+    docs = [docs] if isinstance(docs, Doc) else docs
+    markup = "".join(page_parts(docs, spans_key, matches))
+    displayed = is_in_jupyter() if jupyter is None else jupyter
+    if page and not displayed:
+        return markup
+    # In a frame, neither styles nor names get mixed up with those of the page around it.
+    frame = FRAME.substitute(page=html.escape(markup))
+    if not displayed:
+        return frame
+    from IPython.display import HTML, display
+
+    display(HTML(frame))
+    return None
+
+
+def page_parts(
+    docs: Iterable[Doc], spans_key: str, matches: Optional[Language] = None
+) -> Iterator[str]:
+    """Make the page of a stream of Docs, which are not kept.
+
+    docs (Iterable[Doc]): The Docs.
+    spans_key (str): Key of the mentions in doc.spans.
+    matches (Optional[Language]): A pipeline whose matches and token values are shown.
+    YIELDS (str): The next part of the page.
+    """
+    source = (PAGE / "page.html").read_text("utf-8")
+    head, _, tail = source.partition("$texts")
+    css, script = ((PAGE / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    yield Template(head).substitute(css=css, color=COLORS["MENTION"])
+    for number, doc in enumerate(docs, start=1):
+        yield f'<article aria-label="Text {number}">\n{text_markup(doc, spans_key)}\n'
+        if matches is not None:
+            # Only this needs transformers, which take seconds to import.
+            from .matches import find_matches
+
+            yield token_markup(doc, *find_matches(matches, doc)) + "\n"
+        yield "</article>\n"
+    yield Template(tail).substitute(script=script)

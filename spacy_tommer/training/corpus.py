@@ -1,0 +1,166 @@
+"""A corpus for `spacy train` that streams Docs with their hidden states from disk."""
+
+import random
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Optional, Union
+
+from spacy.language import Language
+from spacy.training import Example
+from spacy.training.corpus import FILE_TYPE, walk_corpus
+
+from ..backbone.states import Unit
+from ..keys import ENTITIES, PROPOSED
+from .chunks import Chunk, prepare, read_chunk
+from .state_cache import CachedStates, StateCache
+
+# Chunks that are open at once, and whose Docs are mixed.
+MIXED = 16
+
+
+def CachedCorpus(
+    path: Optional[Union[str, Path]],
+    cache: Union[str, Path],
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    limit: int = 0,
+    transformer: str = "transformer",
+    unit: Unit = "token",
+    propose_gold: bool = False,
+) -> Callable[[Language], Iterator[Example]]:
+    """Build a reader whose predicted Docs carry the states of the frozen transformer,
+    which `spacy_tommer.Backbone.v1` leaves alone: it runs once for each text, and never
+    again in another epoch, training or evaluation.
+
+    References are cut into tokens as the pipeline does it; spans that do not fit are left
+    out. They have the spans, the entities and the targets of the DocBin, and nothing else.
+
+    path (Optional[Union[str, Path]]): A DocBin, or a folder of them.
+    cache (Union[str, Path]): Folder for the states, which fills itself.
+    shuffle (bool): Read in a new order each time, for `max_epochs = -1`.
+    seed (int): Seed of the orders and of the sample.
+    limit (int): Read a random sample of so many examples, always the same; 0 for all.
+    transformer (str): Name of the transformer pipe.
+    unit (str): What a state stands for: "token" or "piece".
+    propose_gold (bool): Let predicted Docs carry the gold entities, without their labels,
+        as doc.spans["gold"], so that a component that types mentions learns from each. For
+        training texts alone: scores on texts with it would be too good.
+    RETURNS (Callable[[Language], Iterator[Example]]): The reader.
+    """
+    cache = Path(cache)
+    times = 0
+
+    def read(nlp: Language) -> Iterator[Example]:
+        nonlocal times
+        if path is None:
+            raise ValueError(
+                "The corpus has no path. Name a DocBin or a folder of them:\n"
+                "    python -m spacy train config.cfg --paths.train FILE --paths.dev FILE"
+            )
+        rng = random.Random(f"{seed} {times}")
+        times += 1
+        states = StateCache(cache, nlp.get_pipe(transformer), unit)
+        chunks = sample(prepare_corpus(Path(path), cache, nlp), limit, seed)
+        if not chunks:
+            raise ValueError(f"There are no *.spacy files with texts in {path}.")
+        if shuffle:
+            rng.shuffle(chunks)
+        for start in range(0, len(chunks), MIXED):
+            part = chunks[start : start + MIXED]
+            for example in mix(part, states, nlp, rng if shuffle else None):
+                if propose_gold:
+                    propose(example)
+                yield example
+
+    return read
+
+
+def propose(example: Example) -> None:
+    """Give the predicted Doc of an example the gold entities as spans without labels.
+
+    example (Example): The example, whose Docs have the same tokens.
+    """
+    gold = example.reference.spans.get(ENTITIES, [])
+    example.predicted.spans[PROPOSED] = [
+        example.predicted[span.start : span.end] for span in gold
+    ]
+
+
+def prepare_corpus(path: Path, cache: Path, nlp: Language) -> list[Path]:
+    """Bring the DocBins of a corpus into the form that training reads.
+
+    path (Path): A DocBin, or a folder of them.
+    cache (Path): The folder of the cache.
+    nlp (Language): The pipeline that cuts texts into tokens.
+    RETURNS (list[Path]): The chunks of all DocBins.
+    """
+    files = walk_corpus(path, FILE_TYPE)
+    return [chunk for file_ in files for chunk in prepare(file_, cache, nlp)]
+
+
+def sample(
+    chunks: Sequence[Path], limit: int, seed: int
+) -> list[tuple[Path, Optional[list[int]]]]:
+    """Choose Docs at random.
+
+    chunks (Sequence[Path]): The chunks of a corpus.
+    limit (int): How many Docs; 0 for all.
+    seed (int): Seed of the choice.
+    RETURNS (list[tuple[Path, Optional[list[int]]]]): The chunks, and the places of the
+        chosen Docs in each, in order; None for all of them.
+    """
+    if not limit:
+        return [(path, None) for path in chunks]
+    sizes = [len(read_chunk(path)) for path in chunks]
+    chosen = sorted(random.Random(seed).sample(range(sum(sizes)), min(limit, sum(sizes))))
+    starts = [0, *accumulate(sizes)]
+    bounds = [bisect_left(chosen, start) for start in starts]
+    return [
+        (path, [place - starts[i] for place in chosen[bounds[i] : bounds[i + 1]]])
+        for i, path in enumerate(chunks)
+    ]
+
+
+def mix(
+    chunks: Sequence[tuple[Path, Optional[list[int]]]],
+    states: StateCache,
+    nlp: Language,
+    rng: Optional[random.Random],
+) -> Iterator[Example]:
+    """Read some chunks.
+
+    chunks (Sequence[tuple[Path, Optional[list[int]]]]): Chunks, and which Docs of each.
+    states (StateCache): The states, computed where they are missing.
+    nlp (Language): The pipeline.
+    rng (Optional[Random]): Gives the order; without it, that of the files.
+    YIELDS (Example): The examples.
+    """
+    order = []
+    for path, places in chunks:
+        chunk = read_chunk(path)
+        own = open_states(chunk, states, nlp)
+        order += [
+            (chunk, own, i) for i in (range(len(chunk)) if places is None else places)
+        ]
+    if rng is not None:
+        rng.shuffle(order)
+    for chunk, own, i in order:
+        example = chunk.example(i, nlp)
+        start, end = chunk.tokens(i)
+        example.predicted._.trf_data = own.of_tokens(start, end)
+        chunk.add_targets(i, example.reference, own.bounds[start], own.bounds[end])
+        yield example
+
+
+def open_states(chunk: Chunk, states: StateCache, nlp: Language) -> CachedStates:
+    """Open the states of a chunk; compute them if they are not on disk.
+
+    chunk (Chunk): The chunk.
+    states (StateCache): The cache.
+    nlp (Language): The pipeline.
+    RETURNS (CachedStates): Its states.
+    """
+    return states.load(chunk.key, lambda: [nlp.make_doc(text) for text in chunk.texts])

@@ -1,0 +1,140 @@
+"""Distillation (section 2.3): a trained head adds what it is sure of to the gold mentions
+of a corpus, and a new head learns from both. Several heads, of one corpus each, do so with
+the mean of their probabilities: what one corpus does not name, another does."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import minibatch
+from thinc.types import Ragged
+
+from ..component import Tommer
+from ..decoding.decode import sigmoid
+from ..decoding.mentions import Mentions
+from ..decoding.units import mark_spans
+from ..keys import IGNORED, TARGETS
+
+Purpose = Literal["mentions", "ignored", "targets"]
+BATCH = 256
+
+
+def annotate(
+    teachers: Sequence[Tommer],
+    examples: Iterable[Example],
+    purpose: Purpose,
+    threshold: float,
+    counts: Counter[str],
+    gold_share: Optional[float] = None,
+) -> Iterator[Doc]:
+    """Add to gold Docs what teachers find in them.
+
+    teachers (Sequence[Tommer]): Components that read the same states.
+    examples (Iterable[Example]): Gold Docs as references; predicted Docs with states.
+    purpose (str): "mentions" to add spans above the threshold to the gold ones (sparse
+        distillation); "ignored" to leave them out of the loss, where a corpus names only
+        some kinds of mentions; "targets" to learn the probabilities of all spans
+        (dense distillation).
+    threshold (float): Mean probability that a span must exceed.
+    counts (Counter[str]): Counts tokens, gold mentions, and spans "added", or "unaligned"
+        as the tokens of the gold Doc do not fit them.
+    gold_share (Optional[float]): Share of gold in each target, next to the teachers' mean;
+        None leaves the mean as it is, but for gold mentions, which are sure, as in the
+        paper.
+    YIELDS (Doc): The gold Docs, with what was added.
+    """
+    tommer = teachers[0]
+    for batch in minibatch(examples, BATCH):
+        for example in batch:
+            counts["tokens"] += len(example.y)
+            counts["gold"] += len(example.y.spans.get(tommer.spans_key, []))
+        predicted = [example.x for example in batch]
+        probabilities = consensus(teachers, predicted)
+        if purpose == "targets":
+            for example, said in zip(batch, probabilities):
+                add_targets(example, said, tommer, gold_share)
+        else:
+            key = IGNORED if purpose == "ignored" else tommer.spans_key
+            scores = [Ragged(log_odds(one.dataXd), one.lengths) for one in probabilities]
+            found = tommer.decode(predicted, scores, threshold).by_doc()
+            for example, mentions in zip(batch, found):
+                add_spans(example, mentions, tommer, key, counts)
+        yield from (example.y for example in batch)
+
+
+def add_targets(
+    example: Example, said: Ragged, tommer: Tommer, gold_share: Optional[float]
+) -> None:
+    """Give a gold Doc the probabilities that a student learns.
+
+    example (Example): The gold Doc as reference, and the predicted Doc.
+    said (Ragged): What the teachers say of each span (units, L), and how many units each
+        token has.
+    tommer (Tommer): One of the teachers.
+    gold_share (Optional[float]): Share of gold; None to make gold mentions sure.
+    """
+    mentions = tommer.align(example, tommer.spans_key)
+    marked = np.zeros_like(said.dataXd)
+    mark_spans(marked, mentions, said.lengths, 1)
+    mixed = (
+        np.maximum(said.dataXd, marked)
+        if gold_share is None
+        else (1 - gold_share) * said.dataXd + gold_share * marked
+    )
+    example.reference.user_data[TARGETS] = mixed.astype("float16")
+
+
+def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:
+    """Average what teachers say.
+
+    teachers (Sequence[Tommer]): Components that read the same states.
+    docs (Sequence[Doc]): Docs with states.
+    RETURNS (list[Ragged]): For each Doc, the mean probability of each span (units, L), and
+        how many units each token has.
+    """
+    scores = [teacher.predict(docs) for teacher in teachers]
+    to_numpy = teachers[0].model.ops.to_numpy
+    return [
+        Ragged(
+            np.mean([sigmoid(to_numpy(s.dataXd)) for s in said], axis=0), said[0].lengths
+        )
+        for said in zip(*scores)
+    ]
+
+
+def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn probabilities of any shape into logits."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities) - np.log1p(-probabilities)
+
+
+def add_spans(
+    example: Example, mentions: Mentions, tommer: Tommer, key: str, counts: Counter[str]
+) -> None:
+    """Add a teacher's mentions to a gold Doc.
+
+    example (Example): The gold Doc as reference, and the predicted Doc.
+    mentions (Mentions): What the teacher found in the predicted Doc.
+    tommer (Tommer): The teacher.
+    key (str): Key of doc.spans for them.
+    counts (Counter[str]): Counts what was added.
+    """
+    doc, gold = example.predicted, example.reference
+    taken = {
+        (span.start_char, span.end_char)
+        for group in (tommer.spans_key, key)
+        for span in gold.spans.get(group, [])
+    }
+    spans = list(gold.spans.get(key, []))
+    for place in mentions.places(doc):
+        if place in taken:
+            continue
+        span = gold.char_span(*place, label=tommer.label)
+        counts["added" if span is not None else "unaligned"] += 1
+        if span is not None:
+            spans.append(span)
+    gold.spans[key] = sorted(spans, key=lambda span: (span.start, span.end))
