@@ -5,15 +5,13 @@ import csv
 import numpy as np
 import pytest
 import spacy
-import typer
 from conftest import TEXTS, add_backbone
+from run_verb import error_of, run_verb
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 from thinc.api import fix_random_seed
-from typer.testing import CliRunner
 
 from reproduction.analyses.agreement import Agreement, measure_agreement
-from reproduction.verbs import agreement as script
 
 
 def test_dice_and_iou_by_hand():
@@ -94,14 +92,11 @@ def test_a_pipeline_without_tommer_writes_its_mentions(texts):
     assert counts["flat"].shared.tolist() == [[3, 3], [3, 3]]
 
 
-def test_script_writes_table_and_heat_map(pipelines, texts, tmp_path):
-    app = typer.Typer()
-    app.command()(script.agreement)
+def test_the_command_writes_table_and_heat_map(pipelines, texts, tmp_path):
     output = tmp_path / "out"
     names = [str(path) for path in pipelines]
-    arguments = [*names, "--benchmarks", str(texts), "--output", str(output)]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+    arguments = ["agreement", *names, "--benchmarks", texts, "--output", output]
+    run_verb(*arguments)
     with (output / "agreement.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["decoding"], row["a"], row["b"]) for row in rows] == [
@@ -112,5 +107,4 @@ def test_script_writes_table_and_heat_map(pipelines, texts, tmp_path):
         assert float(row["dice"]) == pytest.approx(2 * shared / found)
         assert float(row["iou"]) == pytest.approx(shared / (found - shared))
     assert (output / "dice.png").read_bytes().startswith(b"\x89PNG")
-    result = CliRunner().invoke(app, [*arguments, "--sets", "one,three"])
-    assert result.exit_code == 2 and "three" in result.output
+    assert "has no set three, but one" in error_of(*arguments, "--sets", "one,three")

@@ -2,17 +2,16 @@
 
 import csv
 import json
-import runpy
 import sys
 
 import pytest
 import spacy
+from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
-from typer.testing import CliRunner
 
 from reproduction.annotators.answers import read_answers
 from reproduction.annotators.measures import (
-    agreement,
+    compare_answers,
     majority,
     measure_annotators,
 )
@@ -27,7 +26,6 @@ from reproduction.corpora.gold import gold_doc
 from reproduction.judge.judged import judged_doc
 
 pytest.importorskip("sklearn")
-SCRIPT = "reproduction.verbs.annotators"
 WORDS = ["=SUM(A1)", "met", "@Ann", "in", '"Rome"', ",", "\n", "then", "+1", "left"]
 
 
@@ -172,14 +170,14 @@ def test_kappa():
     first, second = answers_of(
         {("yes", "yes"): 20, ("yes", "no"): 5, ("no", "yes"): 10, ("no", "no"): 15}
     )
-    result = agreement(first, second)
+    result = compare_answers(first, second)
     assert result["spans"] == 50 and result["agreement"] == 0.7
     assert result["kappa"] == pytest.approx(0.4)
     assert (result["yes_no"], result["no_yes"]) == (5, 10)
-    assert agreement({**first, "x": "yes"}, {**second, "y": "no"}) == result
-    same = agreement({"a": "yes", "b": "yes"}, {"a": "yes", "b": "yes"})
+    assert compare_answers({**first, "x": "yes"}, {**second, "y": "no"}) == result
+    same = compare_answers({"a": "yes", "b": "yes"}, {"a": "yes", "b": "yes"})
     assert same["agreement"] == 1 and same["kappa"] is None
-    assert agreement({}, {})["agreement"] is None
+    assert compare_answers({}, {})["agreement"] is None
 
 
 def test_majority():
@@ -212,42 +210,34 @@ def test_disagreements_of_each_set():
     assert measure_annotators(tasks, {"ann": every, "cleo": other})["ties"] == 1
 
 
-def run_script(*arguments):
-    app = runpy.run_module(SCRIPT)["app"]
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def test_annotators_script(judged, tmp_path, monkeypatch):
+def test_the_annotators_command(judged, tmp_path, monkeypatch):
     output = ["--output", tmp_path / "out"]
-    result = run_script("sample", judged, *output)
-    assert result.exit_code == 0, result.output
+    run_verb("annotators", "sample", judged, *output)
     files = [tmp_path / "out" / name for name in ("sample.csv", "sample.jsonl")]
     for path in files:
         shown = path.read_text("utf-8-sig")
         assert "judged" not in shown and "rejected" not in shown
     # A sheet that may be filled in is not written over.
     filled = files[0].read_bytes()
-    result = run_script("sample", judged, *output)
-    assert result.exit_code == 1 and "may hold verdicts" in result.output
+    assert "may hold verdicts" in error_of("annotators", "sample", judged, *output)
     assert files[0].read_bytes() == filled
     files[0] = files[0].rename(tmp_path / "out" / "ann.csv")
     tasks = read_tasks(judged)
     fill(files[0], {task.id: task.verdict for task in tasks[:11]})
-    result = run_script("report", judged, *files, *output)
-    assert result.exit_code == 0, result.output
+    result = run_verb("annotators", "report", judged, *files, *output)
     assert "| all | 100.0 | 1.000 | 11 | 0 | 0 |" in result.output
     report = (tmp_path / "out" / "annotators.md").read_text("utf8")
     assert "| ann, sample | - | - | 0 | 0 | 0 |" in report
     assert "| paper, both | 87.2 | 0.359 | 1800 | 88 | 143 |" in report
     written = json.loads((tmp_path / "out" / "annotators.json").read_text("utf8"))
     assert written["judge"]["ann"]["spans"] == 11
-    result = run_script("report", judged / "one", *files, *output)
-    assert result.exit_code == 1 and "no judged span has the id" in result.output
-    result = run_script("sample", tmp_path / "out", *output)
-    assert result.exit_code == 1 and ".spacy" in result.output
+    error = error_of("annotators", "report", judged / "one", *files, *output)
+    assert "no judged span has the id" in error
+    elsewhere = ("--output", tmp_path / "elsewhere")
+    assert ".spacy" in error_of("annotators", "sample", tmp_path / "out", *elsewhere)
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
-    result = run_script("report", judged, *files, *output)
-    assert 'pip install "spacy-tommer[judge]"' in result.output
+    error = error_of("annotators", "report", judged, *files, *output)
+    assert 'pip install "spacy-tommer[judge]"' in error
 
 
 def test_docs_without_verdicts_are_not_judged(tmp_path):

@@ -1,25 +1,19 @@
-"""The conversion script: what it writes, drops and refuses."""
+"""The conversion commands: what they write, drop and refuse."""
 
 import json
 
 import pytest
 import spacy
+from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
-from typer.testing import CliRunner
 
-from reproduction.corpora.report import TooManyErrors
+from reproduction.corpora import writing
 from reproduction.corpora.split import in_share
-from reproduction.verbs import convert
 
 
-def run(*args, error=None):
-    """Run the script, and give what it printed."""
-    result = CliRunner().invoke(convert.app, [str(arg) for arg in args])
-    if error is None:
-        assert result.exit_code == 0, result.output
-    else:
-        assert isinstance(result.exception, error)
-    return result
+def run(*args, **settings):
+    """Run a command, and return what it printed."""
+    return run_verb("convert", *args, **settings)
 
 
 def read(folder):
@@ -45,7 +39,7 @@ def columns(*sentences):
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """Give a data folder with three training sets and two benchmarks."""
-    monkeypatch.setattr(convert, "SHARD", 50)
+    monkeypatch.setattr(writing, "SHARD", 50)
     files = {
         "train/CRAFT/train.tsv": columns(*(f"[cell {i}] grows" for i in range(160))),
         "train/cyner/train.txt": columns("[cell 7] grows", "the [bug]", "the [bug]"),
@@ -130,9 +124,8 @@ def test_a_run_that_fails_leaves_nothing_and_a_rerun_repairs(data, tmp_path):
     whole = path.read_text("utf-8")
     path.write_text(whole + "bad\n\n" * 3, "utf-8")
     args = ("training", data, out, "--sets", "craft,cyner")
-    result = run(*args, "--max-errors", 2, error=TooManyErrors)
-    assert "cyner/train.txt:" in str(result.exception)
-    assert "--max-errors 2" in str(result.exception)
+    error = error_of("convert", *args, "--max-errors", 2)
+    assert "cyner/train.txt:" in error and "--max-errors 2" in error
     assert sorted(path.name for path in out.iterdir()) == ["dev", "train"]
     assert [doc.text for doc in read(out / "train")] == before
     # A killed run leaves its folder, which spaCy does not read.
@@ -146,10 +139,10 @@ def test_a_run_that_fails_leaves_nothing_and_a_rerun_repairs(data, tmp_path):
 def test_unknown_and_missing_sets(data, tmp_path):
     out = tmp_path / "out"
     args = ("training", data, out, "--sets")
-    assert "no corpus 'craf'" in str(run(*args, "craf", error=ValueError).exception)
-    run(*args, "craft,gum", error=FileNotFoundError)
+    assert "no corpus 'craf'" in error_of("convert", *args, "craf")
+    assert "gum" in error_of("convert", *args, "craft,gum")
     assert not out.exists()
-    assert run(*args, "craft", "--dev-share", 2, error=SystemExit).exit_code == 2
+    run(*args, "craft", "--dev-share", 2, code=2)
 
 
 def test_benchmarks(data, tmp_path):
@@ -160,7 +153,8 @@ def test_benchmarks(data, tmp_path):
     assert "ai: 1 texts with 1 mentions" in printed
     assert "1 text dropped that has no mention" in printed
     assert "multinerd: left out" in printed
-    run("benchmarks", data, out, "--sets", "ai,multinerd", error=FileNotFoundError)
+    given = ("benchmarks", data, out, "--sets", "ai,multinerd")
+    assert "multinerd" in error_of("convert", *given)
 
 
 def test_pile_ner(tmp_path):
@@ -178,15 +172,15 @@ def test_pile_ner(tmp_path):
     (doc,) = read(out / "train")
     assert [span.text for span in doc.spans["mentions"]] == ["Ann"]
     assert "1 line that is no JSON object, left out" in printed
-    run("pile-ner", path, out, "--max-errors", 0, error=TooManyErrors)
+    error_of("convert", "pile-ner", path, out, "--max-errors", 0)
     assert len(read(out / "train")) == 1
 
 
 def test_the_vocabulary_does_not_grow_with_the_corpus(monkeypatch):
-    monkeypatch.setattr(convert, "RENEWED", 100)
+    monkeypatch.setattr(writing, "RENEWED", 100)
     nlp = spacy.blank("en")
     size = len(nlp.vocab)
     docs = (nlp.make_doc(f"word{i} name{i}") for i in range(650))
-    texts = [doc.text for doc in convert.stream(docs, nlp, "x")]
+    texts = [doc.text for doc in writing.stream(docs, nlp, "x")]
     assert texts[-1] == "word649 name649"
     assert len(nlp.vocab) - size < 300

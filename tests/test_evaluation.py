@@ -1,19 +1,17 @@
 """A whole evaluation, from DocBins to reports, and the choice of thresholds."""
 
 import json
-import runpy
 import sys
 
 import pytest
 import spacy
-import typer
 from conftest import TEXTS
+from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
 from spacy.training import Example
-from typer.testing import CliRunner
 
 from reproduction.corpora.gold import gold_doc
-from reproduction.evaluation.reports import write_reports
+from reproduction.evaluation.protocol_files import write_protocol
 from spacy_tommer.evaluation.run import evaluate_pipeline
 from spacy_tommer.evaluation.sets import find_sets, read_docs
 from spacy_tommer.evaluation.tables import to_markdown
@@ -44,12 +42,6 @@ def nlp(make_nlp, benchmarks):
     return nlp
 
 
-def run_script(name, *arguments):
-    app = typer.Typer()
-    app.command()(runpy.run_module(f"reproduction.verbs.{name}")[name])
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
 def test_sets_of_a_folder(benchmarks, tmp_path):
     vocab = spacy.blank("en").vocab
     (benchmarks / "notes").mkdir()
@@ -58,7 +50,7 @@ def test_sets_of_a_folder(benchmarks, tmp_path):
     docs = list(read_docs(benchmarks / "two", vocab))
     assert len(docs) == 2 and len(list(read_docs(benchmarks / "two", vocab, 1))) == 1
     assert docs[0].spans["mentions"][0].label_ == "B"
-    with pytest.raises(FileNotFoundError, match=r"reproduction.verbs.convert"):
+    with pytest.raises(FileNotFoundError, match=r"python -m reproduction convert"):
         find_sets(benchmarks / "notes")
     (benchmarks / "0.spacy").touch()
     assert find_sets(benchmarks) == {"sets": benchmarks}
@@ -102,7 +94,7 @@ def test_without_a_flat_threshold_there_is_no_greedy_decoding(nlp, benchmarks):
 def test_reports(nlp, benchmarks, tmp_path):
     pytest.importorskip("matplotlib")
     results = {"tiny": evaluate_pipeline(nlp, find_sets(benchmarks))}
-    write_reports(tmp_path / "out", results, {"spaCy NER": "Install it."}, limit=5)
+    write_protocol(tmp_path / "out", results, {"spaCy NER": "Install it."}, limit=5)
     files = {path.name: path for path in (tmp_path / "out").iterdir()}
     assert set(files) == {"protocol.json", "protocol.md", "curves.png"}
     assert json.loads(files["protocol.json"].read_text("utf-8"))["pipelines"] == results
@@ -137,7 +129,7 @@ def test_without_matplotlib_tables_are_written(nlp, benchmarks, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     results = {"tiny": evaluate_pipeline(nlp, find_sets(benchmarks))}
     with pytest.raises(ImportError, match=r'pip install "spacy-tommer\[plots\]"'):
-        write_reports(tmp_path, results, {})
+        write_protocol(tmp_path, results, {})
     assert {"protocol.json", "protocol.md"} <= {path.name for path in tmp_path.iterdir()}
 
 
@@ -156,12 +148,11 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
     assert path.read_text() == "new"
 
 
-def test_evaluate_script(nlp, benchmarks, tmp_path):
+def test_the_evaluate_command(nlp, benchmarks, tmp_path):
     pytest.importorskip("matplotlib")
     nlp.to_disk(tmp_path / "nlp")
     arguments = [tmp_path / "nlp", "--benchmarks", benchmarks, "--output", tmp_path / "out"]
-    result = run_script("evaluate", *arguments)
-    assert result.exit_code == 0, result.output
+    run_verb("evaluate", "mentions", *arguments)
     written = json.loads((tmp_path / "out" / "protocol.json").read_text("utf-8"))
     assert list(written["pipelines"]) == [str(tmp_path / "nlp")]
 
@@ -171,19 +162,18 @@ def test_missing_baselines_are_named(nlp, benchmarks, tmp_path, monkeypatch):
     monkeypatch.setattr("reproduction.evaluation.baselines.PACKAGES", ())
     nlp.to_disk(tmp_path / "nlp")
     arguments = ["--baselines", "--benchmarks", benchmarks, "--output", tmp_path / "out"]
-    result = run_script("evaluate", tmp_path / "nlp", *arguments)
-    assert result.exit_code == 0, result.output
+    result = run_verb("evaluate", "mentions", tmp_path / "nlp", *arguments)
     line = "Left out: spaCy NER. en_core_web_sm is not installed: pip install"
     assert line in result.stderr
     assert line in (tmp_path / "out" / "protocol.md").read_text("utf-8")
-    assert run_script("evaluate", *arguments).exit_code == 2
+    assert "no pipeline to score" in error_of("evaluate", "mentions", *arguments)
 
 
-def test_calibrate_script(nlp, benchmarks, tmp_path):
+def test_the_thresholds_command(nlp, benchmarks, tmp_path):
     nlp.to_disk(tmp_path / "nlp")
     arguments = [tmp_path / "nlp", benchmarks, tmp_path / "new"]
-    result = run_script("calibrate", *arguments, "--recall", 0.3, "--mean-recall", 0.5)
-    assert result.exit_code == 0, result.output
+    wanted = ("--recall", 0.3, "--mean-recall", 0.5)
+    result = run_verb("thresholds", "mentions", *arguments, *wanted)
     new = spacy.load(tmp_path / "new")
     tommer = new.get_pipe("tommer")
     scores = new.meta["performance"]["calibration"]

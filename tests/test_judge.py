@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import runpy
 import signal
 import subprocess
 import sys
@@ -13,10 +12,10 @@ from collections import Counter
 import pytest
 import spacy
 from conftest import TEXTS
+from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
 from spacy.training import Example
 from stub_server import Reply, StubServer
-from typer.testing import CliRunner
 
 from reproduction.corpora.gold import gold_doc
 from reproduction.judge.budget import Budget, Usage
@@ -44,7 +43,6 @@ from spacy_tommer.evaluation.sets import find_sets, read_docs
 pytest.importorskip("openai")
 from reproduction.judge.ask import JudgeError, judge_contexts
 
-SCRIPT = "reproduction.verbs.judge"
 SECRET = "sk-a-secret-key"
 CONTEXTS = [f"the [[span {i}]] of a text" for i in range(40)]
 SOON = "0.01"
@@ -479,12 +477,7 @@ def test_killed_runs_go_on(sent, path):
         assert 0 <= repeated <= (kills * concurrency if sent == signal.SIGKILL else 0)
 
 
-def run_script(*arguments):
-    app = runpy.run_module(SCRIPT)["app"]
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def test_judge_script(nlp, docs, pool, benchmarks, tmp_path):
+def test_the_judge_command(nlp, docs, pool, benchmarks, tmp_path):
     nlp.to_disk(tmp_path / "nlp")
     out = tmp_path / "out"
 
@@ -505,7 +498,14 @@ def test_judge_script(nlp, docs, pool, benchmarks, tmp_path):
             "--input-price",
             1,
         ]
-        command = [sys.executable, "-m", SCRIPT, tmp_path / "nlp", *options]
+        command = [
+            sys.executable,
+            "-m",
+            "reproduction",
+            "judge",
+            tmp_path / "nlp",
+            *options,
+        ]
         process = subprocess.Popen([str(one) for one in command])
         try:
             while len(stub.requests) < 12 and process.poll() is None:
@@ -515,15 +515,14 @@ def test_judge_script(nlp, docs, pool, benchmarks, tmp_path):
             process.wait()
         logged = (out / "answers.jsonl").read_text("utf8").splitlines()
         assert len(logged) >= 10 and not (out / "judge.json").exists()
-        result = run_script(tmp_path / "nlp", *options)
-        assert result.exit_code == 0, result.output
+        result = run_verb("judge", tmp_path / "nlp", *options)
         lines = (out / "answers.jsonl").read_text("utf8").splitlines()
         assert lines[: len(logged) - 1] == logged[:-1]
         assert len(stub.requests) <= len(lines) + 2
         written = json.loads((out / "judge.json").read_text("utf8"))
         before = len(stub.requests)
-        result = run_script(tmp_path / "nlp", *options, "--threshold", 0.5)
-        assert result.exit_code == 0 and len(stub.requests) == before
+        result = run_verb("judge", tmp_path / "nlp", *options, "--threshold", 0.5)
+        assert len(stub.requests) == before
     every = written["all"]
     assert every["candidates"] == len(pool)
     verdicts = every["sample"]
@@ -568,8 +567,7 @@ def test_control_spans_are_asked_about_among_the_others():
 def test_a_ceiling_still_gives_a_report(benchmarks, tmp_path):
     with StubServer(lambda question, count: Reply()) as stub:
         options = ["--base-url", stub.url, "--benchmarks", benchmarks, "--output", tmp_path]
-        result = run_script(*options, "--max-requests", 4)
-    assert result.exit_code == 0, result.output
+        result = run_verb("judge", *options, "--max-requests", 4)
     assert "The ceiling --max-requests is reached" in result.output
     written = json.loads((tmp_path / "judge.json").read_text("utf8"))
     assert written["run"]["requests"] == 4
@@ -579,28 +577,27 @@ def test_a_ceiling_still_gives_a_report(benchmarks, tmp_path):
 
 def test_errors_say_what_to_do(benchmarks, tmp_path, monkeypatch):
     output = ["--output", tmp_path / "out"]
-    missing = run_script("--benchmarks", tmp_path / "none", *output)
-    assert missing.exit_code == 1 and "reproduction.verbs.convert" in missing.output
+    missing = error_of("judge", "--benchmarks", tmp_path / "none", *output)
+    assert "python -m reproduction convert" in missing
     (tmp_path / "file").touch()
-    blocked = run_script("--benchmarks", benchmarks, "--output", tmp_path / "file" / "out")
-    assert blocked.exit_code == 1 and "Choose another --output" in blocked.output
-    prices = run_script("--benchmarks", benchmarks, *output, "--max-cost", 1)
-    assert prices.exit_code == 1 and "--input-price" in prices.output
+    given = ["judge", "--benchmarks", benchmarks, "--output"]
+    assert "Choose another --output" in error_of(*given, tmp_path / "file" / "out")
+    assert "--input-price" in error_of(*given, tmp_path / "out", "--max-cost", 1)
     monkeypatch.setattr("spacy_tommer.evaluation.sets.find_sets", None)
     for key in ("", " ", "sk-\u201cquoted\u201d"):
         monkeypatch.setenv("OPENAI_API_KEY", key)
-        no_key = run_script("no pipeline", "--benchmarks", tmp_path / "none", *output)
-        assert no_key.exit_code == 1 and "OPENAI_API_KEY" in no_key.output
-        assert "local server" in no_key.output and "quoted" not in no_key.output
+        nowhere = ("--benchmarks", tmp_path / "none", *output)
+        no_key = error_of("judge", "no pipeline", *nowhere)
+        assert "OPENAI_API_KEY" in no_key and "local server" in no_key
+        assert "quoted" not in no_key
     monkeypatch.setitem(sys.modules, "openai", None)
-    result = run_script("--benchmarks", benchmarks, *output)
-    assert result.exit_code == 1
-    assert 'pip install "spacy-tommer[judge]"' in result.output
+    error = error_of(*given, tmp_path / "out")
+    assert 'pip install "spacy-tommer[judge]"' in error
 
 
 def test_without_candidates(tmp_path):
     doc = gold_doc(spacy.blank("en").vocab, ["So", "it", "goes"], [])
     (tmp_path / "sets").mkdir()
     DocBin(docs=[doc]).to_disk(tmp_path / "sets" / "0.spacy")
-    result = run_script("--benchmarks", tmp_path / "sets", "--output", tmp_path / "out")
-    assert result.exit_code == 1 and "There are no candidates" in result.output
+    given = ("--benchmarks", tmp_path / "sets", "--output", tmp_path / "out")
+    assert "There are no candidates" in error_of("judge", *given)

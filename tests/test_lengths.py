@@ -4,6 +4,7 @@ import json
 
 import pytest
 import spacy
+from run_verb import error_of, run_verb
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from reproduction.corpora.gold import gold_doc
@@ -40,23 +41,20 @@ def test_count_lengths(docs):
     assert describe_lengths(count_lengths([], tokenizer)[1], 5) == {"count": 0}
 
 
-def test_the_script(docs, tiny, tmp_path):
+def test_the_command(docs, tiny, tmp_path):
     pytest.importorskip("matplotlib")
-    from reproduction.verbs import lengths as script
-
     with ShardWriter(tmp_path / "corpus" / "set") as shards:
         for doc in docs:
             shards.add(doc)
     output = tmp_path / "out"
-    script.main([tmp_path / "corpus"], output, tiny("bert"))
+    options = ("--output", output, "--tokenizer", tiny("bert"))
+    printed = run_verb("lengths", tmp_path / "corpus", *options).output
+    assert "texts: count 2" in printed
     found = json.loads((output / "lengths.json").read_text("utf-8"))
     assert found["texts"]["count"] == found["mentions"]["count"] == 2
     assert found["mentions"]["share_up_to_25"] == 1
     for name in ("text_length.png", "mention_length.png"):
         assert (output / name).read_bytes().startswith(b"\x89PNG")
     (tmp_path / "empty").mkdir()
-    with (
-        pytest.warns(UserWarning, match="W090"),
-        pytest.raises(ValueError, match="no texts"),
-    ):
-        script.main([tmp_path / "empty"], output, tiny("bert"))
+    with pytest.warns(UserWarning, match="W090"):
+        assert "no texts" in error_of("lengths", tmp_path / "empty", *options)

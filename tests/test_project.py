@@ -1,20 +1,28 @@
 """The steps of the project, one after the other, with a tiny backbone."""
 
+import ast
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 import spacy
-import typer
+import srsly
 from conftest import TEXTS
+from run_verb import error_of, run_verb
+from spacy.cli._util import parse_config_overrides
 from spacy.tokens import DocBin
 from spacy.util import load_config
+from weasel.util import load_project_config
 
-from reproduction.verbs import annotate, cache, calibrate, evaluate, leave_out, teachers
+from reproduction.heads.distil import distil_corpus
 from spacy_tommer.keys import TARGETS
 from spacy_tommer.training.corpus import CachedCorpus
 
 ROOT = Path(__file__).resolve().parents[1]
+# What steps of the project write, or assets bring.
+OUTPUTS = ("assets/data", "cache/", "corpus/", "metrics/", "training/")
 
 
 @pytest.fixture
@@ -38,7 +46,7 @@ def project(tiny, tmp_path, monkeypatch):
         "components.transformer.model.layers": [1],
         "components.tommer.model.rank": 8,
     }
-    load_config(ROOT / "configs/minilm.cfg", overrides=overrides).to_disk("config.cfg")
+    load_config(ROOT / "configs/mentions.cfg", overrides=overrides).to_disk("config.cfg")
     return tmp_path
 
 
@@ -47,23 +55,21 @@ def gold(path):
     return list(DocBin().from_disk(path).get_docs(vocab))
 
 
-def test_from_corpora_to_a_table(project, passes, capsys):
+def test_from_corpora_to_a_table(project, passes):
     train, dev = Path("corpus/train"), Path("corpus/dev")
-    cache.fill(Path("config.cfg"), [train, dev])
-    assert "0 gold spans left out" in capsys.readouterr().out
+    assert "0 gold spans left out" in run_verb("cache", "config.cfg", train, dev).output
     computed = len(passes)
-    cache.fill(Path("config.cfg"), [train, dev])
-    assert "0 tokens have no states yet" in capsys.readouterr().out
+    again = run_verb("cache", "config.cfg", train, dev).output
+    assert "0 tokens have no states yet" in again
 
-    teachers.train_teachers(Path("config.cfg"), train, dev, Path("teachers"), steps=3)
+    run_verb("teachers", "config.cfg", train, dev, "teachers", "--steps", 3)
     assert sorted(path.name for path in Path("teachers").iterdir()) == ["one", "two"]
     made = Path("teachers/one/tommer/model").stat().st_mtime_ns
-    teachers.train_teachers(Path("config.cfg"), train, dev, Path("teachers"), steps=3)
+    run_verb("teachers", "config.cfg", train, dev, "teachers", "--steps", 3)
     assert Path("teachers/one/tommer/model").stat().st_mtime_ns == made
 
-    annotate.annotate_corpus(
-        train, Path("consensus"), [Path("teachers")], purpose="targets", keep="two"
-    )
+    targets = ("--purpose", "targets", "--keep", "two")
+    run_verb("distil", train, "consensus", "teachers", *targets)
     (one,) = Path("consensus/one").iterdir()
     (two,) = Path("consensus/two").iterdir()
     assert len(gold(one)) == 8
@@ -78,14 +84,15 @@ def test_from_corpora_to_a_table(project, passes, capsys):
     assert set(Path("cache/states").rglob("*")) == states
     assert len(passes) == computed
 
-    calibrate.calibrate(Path("teachers/one"), dev, Path("calibrated"), 0.0, 0.0)
+    free = ("--recall", 0, "--mean-recall", 0)
+    run_verb("thresholds", "mentions", "teachers/one", dev, "calibrated", *free)
     nlp = spacy.load("calibrated")
     assert set(nlp.meta["performance"]["calibration"]["threshold"]) == {
         "one",
         "two",
         "mean",
     }
-    evaluate.evaluate(["calibrated"], dev, Path("metrics"))
+    run_verb("evaluate", "mentions", "calibrated", "--benchmarks", dev)
     report = json.loads(Path("metrics/protocol.json").read_text("utf-8"))
     sets = report["pipelines"]["calibrated"]["sets"]
     assert {name: one["nested"]["gold"] for name, one in sets.items()} == {
@@ -97,21 +104,16 @@ def test_from_corpora_to_a_table(project, passes, capsys):
     assert not list(project.glob("*.part"))
 
 
-def test_leaving_a_corpus_out(project, monkeypatch):
-    train, dev, config = Path("corpus/train"), Path("corpus/dev"), Path("config.cfg")
-    teachers.train_teachers(config, train, dev, Path("teachers"), steps=3)
-    overrides = {"training.max_steps": 2, "training.eval_frequency": 2}
-    load_config(config, overrides=overrides).to_disk(config)
-    monkeypatch.setattr(
-        leave_out, "calibrate", lambda *paths: calibrate.calibrate(*paths, 0.0, 0.0)
-    )
-    given = (config, train, dev, Path("teachers"))
-    with pytest.raises(typer.BadParameter, match="no set three"):
-        leave_out.leave_out(*given, "two,three", Path("out"))
-    cache.fill(config, [train, dev])
+def test_leaving_a_corpus_out(project):
+    train, dev = "corpus/train", "corpus/dev"
+    run_verb("teachers", "config.cfg", train, dev, "teachers", "--steps", 3)
+    given = ("leave-out", "mentions", "config.cfg", train, dev, "teachers")
+    assert "no set three" in error_of(*given, "two,three", "out")
+    run_verb("cache", "config.cfg", train, dev)
     states = set(Path("cache/states").rglob("*"))
+    few = ("--recipe.steps", 2, "--training.eval_frequency", 2, "--limit", 5)
     for _ in range(2):
-        leave_out.leave_out(*given, "two", Path("out"), limit=5)
+        run_verb(*given, "two", "out", "--recall", 0, "--mean-recall", 0, *few)
     assert set(Path("cache/states").rglob("*")) == states
     assert [path.name for path in Path("out/targets").iterdir()] == ["one"]
     calibrated = spacy.load("out/calibrated").meta["performance"]["calibration"]
@@ -119,15 +121,17 @@ def test_leaving_a_corpus_out(project, monkeypatch):
     report = json.loads(Path("out/metrics/protocol.json").read_text("utf-8"))
     (scored,) = report["pipelines"].values()
     assert {name: one["texts"] for name, one in scored["sets"].items()} == {"two": 5}
-    assert (train / "two" / "000000.spacy").is_file()
+    assert Path(train, "two", "000000.spacy").is_file()
+    steps = load_config("out/student/model-last/config.cfg")["recipe"]["steps"]
+    assert steps == 2
 
 
 def test_an_annotation_that_fails_leaves_no_corpus(project, monkeypatch):
     train, dev = Path("corpus/train"), Path("corpus/dev")
-    teachers.train_teachers(Path("config.cfg"), train, dev, Path("teachers"), steps=1)
+    run_verb("teachers", "config.cfg", train, dev, "teachers", "--steps", 1)
     monkeypatch.setattr(DocBin, "to_disk", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        annotate.annotate_corpus(train, Path("distilled"), [Path("teachers/one")])
+        distil_corpus(train, Path("distilled"), [Path("teachers/one")], Path("cache"))
     assert not Path("distilled").exists()
 
 
@@ -135,9 +139,106 @@ def test_nothing_to_annotate_leaves_the_corpus_that_is_there(project):
     Path("distilled").mkdir()
     Path("empty").mkdir()
     (Path("distilled") / "kept.spacy").touch()
-    with pytest.raises(typer.BadParameter, match="no pipelines"):
-        annotate.annotate_corpus(Path("corpus"), Path("distilled"), [Path("empty")])
+    assert "no pipelines in empty" in error_of("distil", "corpus", "distilled", "empty")
     Path("empty/config.cfg").touch()
-    with pytest.raises(typer.BadParameter, match="spacy files in the folder nowhere"):
-        annotate.annotate_corpus(Path("nowhere"), Path("distilled"), [Path("empty")])
+    nowhere = error_of("distil", "nowhere", "distilled", "empty")
+    assert "spacy files in the folder nowhere" in nowhere
     assert (Path("distilled") / "kept.spacy").exists()
+
+
+def imported(path):
+    """List the modules of the reproduction and of the evaluation that a file imports."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            base = (*base, *(node.module.split(".") if node.module else ()))
+            for name in (base, *((*base, alias.name) for alias in node.names)):
+                file_ = ROOT.joinpath(*name).with_suffix(".py")
+                if name[:1] == ("reproduction",) and file_.is_file():
+                    yield file_
+
+
+def code_of(verb):
+    """List the files of the reproduction that a command runs."""
+    found, left = set(), [ROOT / f"reproduction/commands/{verb.replace('-', '_')}.py"]
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.add(path)
+            left += imported(path)
+    files = {path.relative_to(ROOT) for path in found}
+    corpora = Path("reproduction/corpora")
+    files = {corpora if corpora in path.parents else path for path in files}
+    return {str(path) for path in files} - {"reproduction/commands/options.py"}
+
+
+def test_a_change_of_the_code_that_a_step_runs_runs_it_again():
+    for command in load_project_config(ROOT)["commands"]:
+        if command.get("no_skip"):
+            continue
+        deps, script = set(command.get("deps", ())), " ".join(command["script"])
+        for verb in re.findall(r"-m reproduction ([\w-]+)", script):
+            assert code_of(verb) <= deps, (command["name"], code_of(verb) - deps)
+        for config in re.findall(r"spacy train (\S+)", script):
+            cached = "CachedCorpus" in (ROOT / config).read_text("utf-8")
+            code = ["spacy_tommer/training/corpus.py"] if cached else []
+            assert {config, *code} <= deps, command["name"]
+        for path in deps:
+            assert path.startswith(OUTPUTS) or (ROOT / path).exists(), path
+
+
+def test_the_recipes():
+    """The heads that ship were made by these settings, the paper names the others."""
+    content = srsly.read_yaml(ROOT / "project.yml")
+    commands = {one["name"]: one for one in load_project_config(ROOT)["commands"]}
+
+    def recipe(name, **variables):
+        loaded = load_project_config(
+            ROOT, overrides={f"vars.{k}": v for k, v in variables.items()}
+        )
+        (script,) = (one["script"] for one in loaded["commands"] if one["name"] == name)
+        (line,) = (one for one in script if "spacy train" in one)
+        options = shlex.split(line)[shlex.split(line).index("--paths.cache") + 2 :]
+        at = options.index("--gpu-id")
+        overrides = parse_config_overrides(options[:at] + options[at + 2 :])
+        return load_config(ROOT / "configs/mentions.cfg", overrides).interpolate()
+
+    assert content["vars"]["model"] == "minilm" and commands
+    for block, rate, variables in (
+        (2, 0.003, {}),
+        (
+            8,
+            0.002,
+            {
+                "backbone": "HuggingFaceTB/SmolLM2-135M-Instruct",
+                "layer": 8,
+                "learn_rate": 0.002,
+            },
+        ),
+    ):
+        config = recipe("train", **variables)
+        assert config["components"]["transformer"]["model"]["layers"] == [block]
+        tommer, training = config["components"]["tommer"]["model"], config["training"]
+        assert (tommer["rank"], tommer["hidden"]) == (128, 128)
+        assert training["max_steps"] == 8000 and training["batcher"]["size"] == 150
+        optimizer = training["optimizer"]
+        assert (optimizer["L2"], optimizer["grad_clip"]) == (0.2, 0)
+        schedule = optimizer["learn_rate"]
+        assert schedule["initial_rate"] == rate and schedule["warmup_steps"] == 500
+        assert schedule["total_steps"] == 8000
+    paper = recipe("pile-ner-train")
+    tommer, training = paper["components"]["tommer"]["model"], paper["training"]
+    assert (tommer["rank"], tommer["hidden"]) == (64, 0)
+    assert training["max_steps"] == 21800 and training["batcher"]["size"] == 3500
+    assert training["optimizer"]["learn_rate"]["initial_rate"] == 0.01
+    assert training["score_weights"]["flat_f"] == 0
+    # Sweeps train by the paper's recipe, too.
+    for name in ("sweep", "passes"):
+        for key, value in srsly.read_yaml(ROOT / f"configs/{name}.yaml")[
+            "overrides"
+        ].items():
+            assert paper["recipe"][key.removeprefix("recipe.")] == value
+    tuned = recipe("tune-train")
+    assert tuned["initialize"]["components"]["tommer"]["pretrained"] == "minilm"
+    assert tuned["training"]["optimizer"]["learn_rate"]["initial_rate"] == 0.001

@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
-import typer
 from conftest import TEXTS
+from run_verb import run_verb
 from spacy.tokens import DocBin
-from typer.testing import CliRunner
 
 from reproduction.analyses.plans import Run, read_plan
 from reproduction.analyses.sweep_reports import corpus_size, draw
 from reproduction.analyses.sweeps import read_row, train_head
-from reproduction.verbs import sweep as script
 from spacy_tommer.evaluation.protocol import score_docs, score_examples
 from spacy_tommer.training.corpus import CachedCorpus
 
@@ -38,13 +36,14 @@ def plan(tiny, tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         DocBin(docs=docs).to_disk(path)
     content = {
-        "config": str(ROOT / "configs/paper.cfg"),
+        "config": str(ROOT / "configs/mentions.cfg"),
         "train": "train",
         "dev": "dev",
         "benchmarks": "sets",
         "sentences": 3,
         "steps": 2,
         "thresholds": [0.25, 0.5],
+        "overrides": {"recipe.hidden": 0, "recipe.learn_rate": 0.01},
         "backbones": {"tiny": {"name": tiny("llama"), "layers": [0, 1, 2], "layer": 1}},
         "base": {"rank": 8},
         "vary": {"layer": "all", "rank": [4, 8], "texts": [2, 0]},
@@ -101,11 +100,8 @@ def test_a_plan_that_does_not_fit(plan):
 
 
 def test_sweep_from_plan_to_figures(plan, passes, tmp_path):
-    app = typer.Typer()
-    app.command()(script.sweep)
-    arguments = [str(plan), "--output", "out", "--cache", "cache"]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+    arguments = ["sweep", plan, "--output", "out", "--cache", "cache"]
+    run_verb(*arguments)
     rows = sorted(Path("out/rows").iterdir())
     assert len(rows) == 5
     # One pass over each part of the corpora gives all layers, for all five runs.
@@ -118,8 +114,7 @@ def test_sweep_from_plan_to_figures(plan, passes, tmp_path):
     made = rows[0].stat().st_mtime_ns
     before = {path.name: json.loads(path.read_text()) for path in rows}
     rows[1].unlink()
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+    run_verb(*arguments)
     assert rows[0].stat().st_mtime_ns == made
     again = json.loads(rows[1].read_text())
     for row in (again, before[rows[1].name]):

@@ -8,24 +8,19 @@ import pytest
 import spacy
 import srsly
 import torch
-import typer
 from conftest import needs_minilm, needs_smollm2
+from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
 from weasel.util import load_project_config
 
 import spacy_tommer
-from reproduction.verbs import (
-    calibrate_types,
-    convert,
-    evaluate_types,
-    export_types,
-    leave_out_types,
-)
+from reproduction.heads import left_out, shipping
 from spacy_tommer.decoding.decode import logit
 from spacy_tommer.entities import shipped
 from spacy_tommer.entities.definitions import read_types
 from spacy_tommer.entities.head import TypeHead
 from spacy_tommer.entities.model import read_type_head, set_type_head
+from spacy_tommer.evaluation import typed
 from spacy_tommer.head.checkpoints import read_shipped, shipped_models
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,21 +44,21 @@ def read(folder):
     return [doc for path in files for doc in DocBin().from_disk(path).get_docs(vocab)]
 
 
-def test_docbins_with_ents_get_all_keys(tmp_path, capsys):
+def test_docbins_with_ents_get_all_keys(tmp_path):
     nlp = spacy.blank("en")
     DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "in.spacy")
-    convert.typed(tmp_path / "in.spacy", tmp_path / "out")
+    printed = run_verb("convert", "typed", tmp_path / "in.spacy", tmp_path / "out").output
     docs = read(tmp_path / "out")
     for doc, entities in zip(docs, ENTITIES, strict=True):
         for group in (doc.spans["entities"], doc.spans["mentions"], doc.ents):
             assert [(s.start, s.end, s.label_) for s in group] == entities
-    assert "3 texts with 5 entities: {'PER': 3, 'LOC': 2}" in capsys.readouterr().out
+    assert "3 texts with 5 entities: {'PER': 3, 'LOC': 2}" in printed
 
 
 def test_column_files_are_read_and_nested_spans_win_over_ents(tmp_path):
     text = "New NNP I-NP B-LOC\nYork NNP I-NP I-LOC\n\nnothing NN I-NP O\n"
     (tmp_path / "in.txt").write_text(text, "utf-8")
-    convert.typed(tmp_path / "in.txt", tmp_path / "out")
+    run_verb("convert", "typed", tmp_path / "in.txt", tmp_path / "out")
     first, second = read(tmp_path / "out")
     assert [(s.text, s.label_) for s in first.spans["entities"]] == [("New York", "LOC")]
     assert len(second.spans["entities"]) == 0 and "mentions" in second.spans
@@ -72,15 +67,15 @@ def test_column_files_are_read_and_nested_spans_win_over_ents(tmp_path):
     doc = nlp.make_doc("New York City")
     doc.spans["entities"] = [spacy.tokens.Span(doc, 0, 2, "A"), doc.char_span(0, 13, "B")]
     DocBin(docs=[doc]).to_disk(tmp_path / "nested.spacy")
-    convert.typed(tmp_path / "nested.spacy", tmp_path / "nested")
+    run_verb("convert", "typed", tmp_path / "nested.spacy", tmp_path / "nested")
     (read_back,) = read(tmp_path / "nested")
     assert [s.label_ for s in read_back.spans["entities"]] == ["A", "B"]
 
 
 def test_texts_without_an_entity_are_refused(tmp_path):
     (tmp_path / "in.txt").write_text("nothing O\n", "utf-8")
-    with pytest.raises(ValueError, match="has an entity"):
-        convert.typed(tmp_path / "in.txt", tmp_path / "out")
+    given = ("convert", "typed", tmp_path / "in.txt", tmp_path / "out")
+    assert "has an entity" in error_of(*given)
     assert not (tmp_path / "out").exists()
 
 
@@ -106,32 +101,28 @@ def test_the_threshold_with_the_best_mean_over_sets(monkeypatch, tmp_path):
         values = scores[next(iter(labels))]
         return [SimpleNamespace(measures=lambda f=f: {"f": f}) for f in values]
 
-    monkeypatch.setattr(calibrate_types, "count_entities", count)
+    monkeypatch.setattr(typed, "count_entities", count)
     sets = {"a": {"x": "text"}, "b": {"y": "text"}}
-    found = calibrate_types.choose_threshold(None, sets, tmp_path, tmp_path)
-    assert found == calibrate_types.CANDIDATES[1]
+    found, line = typed.choose_type_threshold(None, sets, tmp_path, tmp_path)
+    assert found == typed.TYPE_CANDIDATES[1]
+    assert line == f"threshold = {found}: mean F1 70.0 {{'a': 50.0, 'b': 90.0}}"
 
 
-def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys):
+def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path):
     nlp = spacy.blank("en")
     DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "one.spacy")
     types = {"one": {"PER": "a person", "LOC": "a place"}}
     (tmp_path / "types.json").write_text(json.dumps(types), "utf-8")
-    calibrate_types.calibrate(
-        zeroshot, tmp_path / "out", tmp_path / "types.json", tmp_path, tmp_path / "cache"
-    )
-    assert "mean F1" in capsys.readouterr().out
+    given = ("--types", tmp_path / "types.json", "--corpora", tmp_path)
+    given = (*given, "--cache", tmp_path / "cache")
+    printed = run_verb("thresholds", "types", zeroshot, tmp_path / "out", *given).output
+    assert "mean F1" in printed
     chosen = spacy.load(tmp_path / "out").get_pipe("tommer_zeroshot")
-    assert chosen.threshold in calibrate_types.CANDIDATES
+    assert chosen.threshold in typed.TYPE_CANDIDATES
     assert chosen.labels == ("thing",)
 
-    evaluate_types.evaluate_types(
-        [tmp_path / "out"],
-        types=tmp_path / "types.json",
-        corpora=tmp_path,
-        cache=tmp_path / "cache",
-        output=tmp_path / "metrics",
-    )
+    output = ("--output", tmp_path / "metrics")
+    run_verb("evaluate", "types", tmp_path / "out", *given, *output)
     (scores,) = json.loads((tmp_path / "metrics.json").read_text("utf-8")).values()
     assert scores["one"]["all"] == scores["mean"]["all"] == scores["one"]["new"]
     assert 0 <= scores["one"]["all"] <= 1
@@ -139,56 +130,46 @@ def test_the_threshold_is_chosen_and_the_labels_stay(zeroshot, tmp_path, capsys)
 
 
 def test_the_threshold_is_that_of_a_head_without_some_corpora(
-    zeroshot, tmp_path, monkeypatch, capsys
+    zeroshot, tmp_path, monkeypatch
 ):
     nlp = spacy.blank("en")
     for split in ("train", "dev"):
         for name in ("one", "two"):
             (tmp_path / split / name).mkdir(parents=True)
             DocBin(docs=typed_docs(nlp)).to_disk(tmp_path / "in.spacy")
-            convert.typed(tmp_path / "in.spacy", tmp_path / split / name)
+            source, folder = tmp_path / "in.spacy", tmp_path / split / name
+            run_verb("convert", "typed", source, folder)
     entry = {"PER": {"name": "person", "definitions": ["a human being"]}}
     entry["LOC"] = {"name": "place", "definitions": ["a spot on Earth", "where one is"]}
     (tmp_path / "types.json").write_text(json.dumps(entry), "utf-8")
 
-    def run(left_out):
-        leave_out_types.leave_out(
-            zeroshot,
-            tmp_path / "out",
-            config=CONFIGS / "zeroshot.cfg",
-            corpus=tmp_path / "train",
-            dev=tmp_path / "dev",
-            mentions=zeroshot,
-            definitions=tmp_path / "types.json",
-            left_out=left_out,
-            cache=tmp_path / "cache",
-            steps=2,
-        )
-
-    with pytest.raises(typer.BadParameter, match=r"one, two\..*not all, instead of three"):
-        run("two,three")
-    with pytest.raises(typer.BadParameter, match="not all, instead of one,two"):
-        run("one,two")
+    given = (zeroshot, tmp_path / "out", CONFIGS / "zeroshot.cfg", tmp_path / "train")
+    given = (*given, tmp_path / "dev", zeroshot, tmp_path / "types.json")
+    given = ("leave-out", "types", *given)
+    options = ("--cache", tmp_path / "cache", "--steps", 2)
+    error = error_of(*given, "two,three", *options)
+    assert "one, two." in error and error.endswith("not all, instead of three.")
+    assert "not all, instead of one,two" in error_of(*given, "one,two", *options)
     asked = []
-    choose = leave_out_types.choose_threshold
+    choose = left_out.choose_type_threshold
     monkeypatch.setattr(
-        leave_out_types,
-        "choose_threshold",
+        left_out,
+        "choose_type_threshold",
         lambda nlp, *others: asked.append((nlp, *others)) or choose(nlp, *others),
     )
-    run("two")
+    printed = run_verb(*given, "two", *options).output
     ((student, sets, dev, _),) = asked
     assert set(student.get_pipe("tommer_zeroshot").labels) == {"PER", "LOC"}
     assert list(sets) == ["two"] and dev == tmp_path / "dev"
     seen = [path.name for path in (tmp_path / "out_left_out/rest").iterdir()]
     assert seen == ["one"]
-    line = next(x for x in capsys.readouterr().out.splitlines() if "threshold = " in x)
+    line = next(x for x in printed.splitlines() if "threshold = " in x)
     assert "'two'" in line and "'one'" not in line
     pipe = spacy.load(tmp_path / "out").get_pipe("tommer_zeroshot")
     assert f"threshold = {round(pipe.threshold, 3)}:" in line
     assert pipe.labels == ("thing",)
     types = read_types(tmp_path / "types.json")
-    found = leave_out_types.labels_of(tmp_path / "train/one", types)
+    found = left_out.labels_of(tmp_path / "train/one", types)
     assert found == {"LOC": "place, a spot on Earth", "PER": "person, a human being"}
 
 
@@ -196,16 +177,16 @@ def test_an_exported_head_is_found_by_its_backbone(
     zeroshot, make_nlp, tmp_path, monkeypatch
 ):
     (tmp_path / "models/tiny").mkdir(parents=True)
-    for module in (export_types, shipped):
+    for module in (shipping, shipped):
         monkeypatch.setattr(module, "MODELS", tmp_path / "models")
     nlp = spacy.load(zeroshot)
     nlp.get_pipe("tommer_zeroshot").threshold = 0.25
     nlp.to_disk(zeroshot)
-    export_types.export(zeroshot, "tiny", command="make it")
+    run_verb("export", "types", zeroshot, "tiny", "--command", "make it")
     nlp.get_pipe("tommer_zeroshot").threshold = None
     nlp.to_disk(tmp_path / "without")
-    with pytest.raises(typer.BadParameter, match="calibrate it first"):
-        export_types.export(tmp_path / "without", "tiny")
+    error = error_of("export", "types", tmp_path / "without", "tiny")
+    assert "python -m reproduction thresholds types" in error
     card = (tmp_path / "models/tiny/types.md").read_text("utf-8")
     assert "| threshold | 0.25;" in card and "`make it`" in card
 
@@ -257,7 +238,7 @@ def test_every_shipped_model_has_a_head_for_types_at_the_block_of_its_mentions()
 def test_shipped_heads_type_mentions(name):
     nlp = spacy_tommer.load(name)
     labels = {"person": "a human being", "city": "a large town where many people live"}
-    nlp.add_pipe("tommer_zeroshot", before="doc_cleaner", config={"labels": labels})
+    nlp.add_pipe("tommer_zeroshot", config={"labels": labels})
     doc = nlp("Angela Merkel met the mayor of Paris.")
     assert ("Angela Merkel", "person") in [(ent.text, ent.label_) for ent in doc.ents]
     assert ("Paris", "city") in [(ent.text, ent.label_) for ent in doc.ents]

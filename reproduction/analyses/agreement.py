@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
 
+import spacy_tommer
 from spacy_tommer.backbone.pipe import batch_by_tokens
 from spacy_tommer.decoding.mentions import Mentions
 from spacy_tommer.evaluation.protocol import BATCH, Place, find_spans, open_cache
-from spacy_tommer.evaluation.sets import read_docs
+from spacy_tommer.evaluation.sets import find_sets, read_docs
+from spacy_tommer.evaluation.tables import table, write_csv
+from spacy_tommer.files import write_aside
 from spacy_tommer.training.state_cache import StateCache
 
 from ..evaluation.plots import new_figure
@@ -88,6 +91,57 @@ class Agreement:
                 }
 
 
+def compare_pipelines(
+    pipelines: Sequence[str],
+    benchmarks: Path,
+    output: Path,
+    wanted: Optional[Sequence[str]] = None,
+    limit: int = 0,
+    threshold: Optional[float] = None,
+    cache: Optional[Path] = None,
+) -> tuple[list[str], str]:
+    """Compare the mentions that pipelines find in each set, and write agreement.csv and
+    dice.png.
+
+    pipelines (Sequence[str]): Names of shipped models, or folders of pipelines.
+    benchmarks (Path): Folder with DocBins of each set.
+    output (Path): Folder to write.
+    wanted (Optional[Sequence[str]]): Names of the sets to take; None for all.
+    limit (int): First texts of each set; 0 for all.
+    threshold (Optional[float]): One for all of them in place of their own.
+    cache (Optional[Path]): Folder that keeps the states of the texts.
+    RETURNS (tuple[list[str], str]): The lines of a table; and why there is no dice.png, or
+        nothing.
+    """
+    places = find_sets(benchmarks)
+    if unknown := set(wanted or ()) - set(places):
+        raise ValueError(
+            f"{benchmarks} has no set {', '.join(sorted(unknown))}, but "
+            f"{', '.join(places)}."
+        )
+    loaded = {name: spacy_tommer.load(name) for name in pipelines}
+    results = {
+        name: measure_agreement(loaded, places[name], limit, threshold, cache)
+        for name in (places if wanted is None else wanted)
+    }
+    rows: list[dict[str, Any]] = [
+        {"set": name, "decoding": decoding, **row}
+        for name, both in results.items()
+        for decoding, one in both.items()
+        for row in one.rows()
+    ]
+    output.mkdir(parents=True, exist_ok=True)
+    write_aside(output / "agreement.csv", lambda path: write_csv(path, rows))
+    pairs = [row for row in rows if row["a"] < row["b"]]
+    lines = table(rows[0], (row.values() for row in pairs))
+    try:
+        figure = draw_dice(results)
+    except ImportError as error:
+        return lines, str(error)
+    write_aside(output / "dice.png", lambda path: figure.savefig(path, format="png"))
+    return lines, ""
+
+
 def measure_agreement(
     pipelines: Mapping[str, Language],
     folder: Path,
@@ -134,8 +188,8 @@ def find_both(
     threshold (Optional[float]): Threshold in place of the pipeline's own; a pipeline that
         writes no flat segmentation takes its other one for that.
     states (Optional[StateCache]): Where the states of the texts are kept.
-    RETURNS (tuple[set, set]): Both sets of mentions, each the number of its text, its first
-        character and the one behind its last.
+    RETURNS (tuple[set, set]): Both sets of mentions, each the number of its text, its start
+        and its end (exclusive) in characters.
     """
     docs, spans = find_spans(nlp, texts, states=states)
     if not nlp.has_pipe("tommer"):

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import srsly
 
 from spacy_tommer.backbone.sources import file_hash
-from spacy_tommer.head.matching import Matching
-from spacy_tommer.head.model import READS
+from spacy_tommer.head.matching import SLOTS
 
 # Raised whenever rows get other contents.
 FORMAT = 2
@@ -32,7 +31,7 @@ class Run:
     layer: int
     rank: int = 64
     texts: int = 0
-    matching: Matching = "tom"
+    matching: str = "tom"
     seed: int = 0
 
     @property
@@ -65,6 +64,7 @@ class Plan:
     base (dict[str, Any]): Settings of Run that differ from its defaults.
     vary (dict[str, list]): Values for settings of Run, one setting at a time. "all" stands
         for all layers of the backbone.
+    overrides (dict[str, Any]): Settings of the training config that differ, by dotted name.
     """
 
     config: Path
@@ -77,9 +77,10 @@ class Plan:
     backbones: dict[str, dict[str, Any]]
     base: dict[str, Any]
     vary: dict[str, list[Any]]
+    overrides: dict[str, Any] = field(default_factory=dict)
 
     def base_run(self, backbone: str) -> Run:
-        """Give the run of a backbone where nothing is varied.
+        """Return the run of a backbone where nothing is varied.
 
         backbone (str): Its name in the plan.
         RETURNS (Run): The run.
@@ -121,6 +122,7 @@ class Plan:
         shared = [
             FORMAT,
             self.config.read_text("utf-8"),
+            self.overrides,
             *map(corpus_hash, (self.train, self.dev, self.benchmarks)),
             self.sentences,
             self.steps,
@@ -143,8 +145,8 @@ class Plan:
             layers = self.backbones[run.backbone]["layers"]
             if run.layer not in layers:
                 raise ValueError(f"{run.backbone!r} has block {run.layer} not in `layers`")
-            if run.matching not in READS:
-                raise ValueError(f"`matching` is one of {', '.join(READS)}")
+            if run.matching not in SLOTS:
+                raise ValueError(f"`matching` is one of {', '.join(SLOTS)}")
 
 
 def corpus_hash(folder: Path) -> str:

@@ -11,6 +11,7 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
 from spacy.util import load_config
 from torch import nn
+from tqdm import tqdm
 
 from spacy_tommer.backbone.language_model import find_blocks
 from spacy_tommer.component import Tommer
@@ -19,10 +20,14 @@ from spacy_tommer.evaluation.means import mean
 from spacy_tommer.evaluation.protocol import open_cache, score_docs, score_examples
 from spacy_tommer.evaluation.run import threshold_free
 from spacy_tommer.evaluation.sets import find_sets, read_docs
-from spacy_tommer.head.model import READS, get_head
+from spacy_tommer.files import write_text_aside
+from spacy_tommer.head.matching import SLOTS
+from spacy_tommer.head.model import get_head
 from spacy_tommer.training.corpus import CachedCorpus
 
-from .plans import Plan, Run
+from ..evaluation.plots import new_figure
+from .plans import Plan, Run, read_plan
+from .sweep_reports import write_sweep
 
 # Validation texts that spaCy scores on the way; all of them choose the threshold.
 PROGRESS_TEXTS = 50
@@ -43,6 +48,7 @@ def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
         "lcattn": list(range(run.layer + 1)),
     }
     return {
+        **plan.overrides,
         "paths.train": str(plan.train),
         "paths.dev": str(plan.dev),
         "paths.cache": str(cache),
@@ -52,7 +58,7 @@ def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
         "components.transformer.model.name": backbone["name"],
         "components.transformer.model.layers": layers[run.matching],
         "components.transformer.model.passes": backbone.get("passes", 1),
-        "components.transformer.model.attention": READS[run.matching],
+        "components.transformer.model.attention": SLOTS[run.matching].attention,
         "components.tommer.model.layer": run.layer,
         "components.tommer.model.rank": run.rank,
         "components.tommer.model.matching": run.matching,
@@ -162,6 +168,32 @@ def run_one(plan: Plan, run: Run, cache: Path, gpu_id: int = -1) -> dict[str, An
     row = score_run(plan, run, cache, nlp)
     seconds = round(time.perf_counter() - start, 1)
     return {"plan": plan.digest(run), **row, "seconds": seconds}
+
+
+def do_sweep(path: Path, output: Path, cache: Path, gpu_id: int = -1) -> None:
+    """Do the runs of a plan one after the other, and write the table and the figures anew
+    after each.
+
+    path (Path): The YAML file of the plan.
+    output (Path): Folder to write. Rows that are in it are kept.
+    cache (Path): The folder of the cache.
+    gpu_id (int): The GPU, or -1.
+    """
+    plan = read_plan(path)
+    new_figure((1, 1))  # no work before it is known that its figures can be drawn
+    folder = output / "rows"
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = plan.runs()
+    kept = {run: read_row(folder, plan, run) for run in runs}
+    rows = {run: row for run, row in kept.items() if row is not None}
+    for run in (progress := tqdm(runs, unit=" runs")):
+        if run in rows:
+            continue
+        progress.set_description(run.key)
+        rows[run] = run_one(plan, run, cache, gpu_id)
+        write_text_aside(folder / f"{run.key}.json", json.dumps(rows[run]))
+        write_sweep(output, plan, rows)
+    write_sweep(output, plan, rows)
 
 
 def read_row(folder: Path, plan: Plan, run: Run) -> Optional[dict[str, Any]]:

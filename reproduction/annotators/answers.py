@@ -49,13 +49,13 @@ def read_file(path: Path, ids: Collection[str]) -> Answers:
     ids (Collection[str]): The ids of the judged spans.
     RETURNS (Answers): The answers by id.
     """
-    read = {".csv": read_csv, ".jsonl": read_prodigy}.get(path.suffix.lower())
-    if read is None:
+    rows_of = {".csv": read_csv, ".jsonl": read_prodigy}.get(path.suffix.lower())
+    if rows_of is None:
         raise ValueError(f"{path} is neither a .csv file nor a .jsonl file of Prodigy.")
     answers: Answers = {}
     lines: dict[str, int] = {}
     try:
-        for line, id_, answer in read(path):
+        for line, id_, answer in rows_of(path):
             if id_ not in ids:
                 raise ValueError(
                     f"{path}, line {line}: no judged span has the id {id_!r}. Name the "

@@ -22,7 +22,7 @@ def import_kappa() -> Any:
     return cohen_kappa_score
 
 
-def agreement(first: Answers, second: Answers) -> dict[str, Any]:
+def compare_answers(first: Answers, second: Answers) -> dict[str, Any]:
     """Compare two sets of answers, on the spans that both answer.
 
     first (Answers): Answers by id.
@@ -69,9 +69,10 @@ def measure_annotators(
 
     tasks (Sequence[Task]): The judged spans.
     annotators (Mapping[str, Answers]): The answers of each annotator.
-    RETURNS (dict[str, Any]): The `agreement` of each two annotators, in "pairs"; of each
-        with the judge, in "judge"; and of the majority with the judge for each set, in
-        "sets", and for all, "all". "ties" is the number of spans without a majority.
+    RETURNS (dict[str, Any]): What `compare_answers` returns for each two annotators, in
+        "pairs"; for each and the judge, in "judge"; and for the majority and the judge, of
+        each set in "sets" and of all in "all". "ties" is the number of spans without a
+        majority.
     """
     judge: Answers = {task.id: task.verdict for task in tasks}
     most = majority(list(annotators.values()))
@@ -81,14 +82,18 @@ def measure_annotators(
         ids = {task.id for task in tasks if task.set == name}
         part: Answers = {id_: answer for id_, answer in most.items() if id_ in ids}
         if part:
-            sets[name] = agreement(part, judge)
+            sets[name] = compare_answers(part, judge)
     return {
         "pairs": [
-            {"first": one, "second": other, **agreement(annotators[one], annotators[other])}
+            {
+                "first": one,
+                "second": other,
+                **compare_answers(annotators[one], annotators[other]),
+            }
             for one, other in combinations(annotators, 2)
         ],
-        "judge": {name: agreement(own, judge) for name, own in annotators.items()},
+        "judge": {name: compare_answers(own, judge) for name, own in annotators.items()},
         "sets": sets,
-        "all": agreement(most, judge),
+        "all": compare_answers(most, judge),
         "ties": len(answered) - len(most),
     }

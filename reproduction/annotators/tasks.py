@@ -3,7 +3,7 @@
 import csv
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_tommer.evaluation.sets import find_sets, read_docs
+from spacy_tommer.files import write_aside
 
 from ..judge.candidates import show
 from ..judge.judged import GROUPS
@@ -32,8 +33,8 @@ class Task:
     id (str): Its name in the files of the annotators.
     set (str): The set that its text is from.
     text (str): The whole text.
-    start (int): First character of the span.
-    end (int): The character behind its last.
+    start (int): Start of the span in characters.
+    end (int): Its end, exclusive.
     verdict (Answer): What the judge said.
     """
 
@@ -61,7 +62,7 @@ def read_tasks(folder: Path) -> list[Task]:
     if not tasks:
         raise ValueError(
             f"{folder} has no judged spans. Name the folder judged/ that "
-            "`python -m reproduction.verbs.judge` wrote."
+            "`python -m reproduction judge` wrote."
         )
     return tasks
 
@@ -100,6 +101,27 @@ def draw_tasks(tasks: Iterable[Task], size: int, seed: int) -> list[Task]:
         drawn += generator.sample(part, min(size, len(part)))
     generator.shuffle(drawn)
     return drawn
+
+
+def write_sample(folder: Path, draw: Callable[[], Sequence[Task]]) -> tuple[Path, Path]:
+    """Write a sample as sample.csv and sample.jsonl.
+
+    folder (Path): Where to write, made if need be.
+    draw (Callable): Draws the sample.
+    RETURNS (tuple[Path, Path]): Both files.
+    RAISES (FileExistsError): If there is a spreadsheet, which people may have filled in.
+    """
+    sheet, lines = folder / "sample.csv", folder / "sample.jsonl"
+    if sheet.exists():
+        raise FileExistsError(
+            f"{sheet} is there, and may hold verdicts of people. Name another --output, or "
+            "remove it."
+        )
+    tasks = draw()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_aside(sheet, lambda path: write_csv(path, tasks))
+    write_aside(lines, lambda path: write_prodigy(path, tasks))
+    return sheet, lines
 
 
 def write_csv(path: Path, tasks: Iterable[Task]) -> None:

@@ -68,7 +68,7 @@ def judge_contexts(
         each case the answers under way are awaited and kept.
     """
     wanted = list(dict.fromkeys(contexts))
-    run = Run(server, log, budget, read_api_key())
+    run = Inquiry(server, log, budget, read_api_key())
     run.queue.extend(filter(run.is_open, wanted))
     known = len(wanted) - len(run.queue)
     run.bar = tqdm(
@@ -84,8 +84,8 @@ def judge_contexts(
     return Outcome(left, ceiling, interrupted, run.estimated)
 
 
-class Run:
-    """A run of questions.
+class Inquiry:
+    """A run of questions to a judge.
 
     server (Server): The judge.
     log (VerdictLog): The log.
@@ -232,7 +232,7 @@ def is_passing(error: Exception) -> bool:
 
 
 @contextmanager
-def stopping(run: Run) -> Iterator[None]:
+def stopping(run: Inquiry) -> Iterator[None]:
     """Let a signal to stop end a run in good order; a second one ends it at once.
 
     run (Run): The run.

@@ -14,7 +14,7 @@ from spacy_tommer.backbone.pipe import batch_by_tokens
 from spacy_tommer.evaluation.protocol import BATCH, find_spans, gold_places
 from spacy_tommer.keys import MENTIONS
 
-# Set, number of the text in it, first character and the one behind the last.
+# Set, number of the text in it, start and end (exclusive) in characters.
 Key = tuple[str, int, int, int]
 Docs = Mapping[str, Sequence[Doc]]
 
@@ -62,7 +62,7 @@ def gold_candidates(docs: Docs) -> Pool:
             if MENTIONS not in doc.spans:
                 raise ValueError(
                     f"A Doc of {name!r} has no doc.spans[{MENTIONS!r}]. Write gold Docs "
-                    "with `python -m reproduction.verbs.convert`."
+                    "with `python -m reproduction convert`."
                 )
             for start, end in gold_places(doc):
                 key = (name, number, start, end)
@@ -92,7 +92,7 @@ def add_found(
             if floor is not None:
                 spans = spans.above(floor)
             for doc, found in zip(predicted, spans.by_doc()):
-                tokens = (found.ends - found.starts + 1).tolist()
+                tokens = (found.ends - found.starts).tolist()
                 scored = zip(found.places(doc), tokens, found.logits.tolist())
                 for place, length, score in scored:
                     key = (name, number, *place)
@@ -128,7 +128,7 @@ def choose_thresholds(
 
 
 def rank(key: Key, seed: Hashable) -> bytes:
-    """Give a span its place in a random order. It does not depend on the other spans, so
+    """Place a span in a random order. It does not depend on the other spans, so
     that samples of different sizes and candidates share what they can.
 
     key (Key): The span.
@@ -164,8 +164,8 @@ def show(text: str, start: int, end: int, width: int) -> str:
     """Show a span in its context.
 
     text (str): The text.
-    start (int): First character of the span.
-    end (int): The character behind its last.
+    start (int): Start of the span in characters.
+    end (int): Its end, exclusive.
     width (int): Characters on each side.
     RETURNS (str): The span in double square brackets, and dots where the text is cut.
     """

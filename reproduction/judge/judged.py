@@ -45,8 +45,8 @@ def judged_doc(doc: Doc, places: Iterable[tuple[int, int, str]]) -> Doc:
     """Make a Doc with the spans of each verdict.
 
     doc (Doc): The gold Doc.
-    places (Iterable[tuple[int, int, str]]): First character of each span, the one behind
-        its last, and the span group.
+    places (Iterable[tuple[int, int, str]]): Start and end (exclusive) of each span in
+        characters, and its span group.
     RETURNS (Doc): A Doc of the same text. Tokens are split where a span begins or ends
         inside one, as a pipeline's tokens may differ from the gold ones.
     """

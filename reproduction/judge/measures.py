@@ -11,9 +11,6 @@ from spacy_tommer.decoding.decode import logit
 from .candidates import Candidate, Key
 from .prompt import Verdict
 
-# Two-sided 95 % of the normal distribution.
-Z = 1.959964
-
 Verdicts = Mapping[Key, Optional[Verdict]]
 
 
@@ -24,12 +21,10 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     total (int): Size of the sample, not 0.
     RETURNS (tuple[float, float]): The lower and the upper end.
     """
-    share, weight = right / total, Z**2 / total
-    middle = (share + weight / 2) / (1 + weight)
-    half = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
-    # The ends are exact where rounding would step over them.
-    low = 0.0 if right == 0 else middle - half
-    return low, 1.0 if right == total else middle + half
+    from scipy.stats import binomtest  # comes with the extra "judge"
+
+    interval = binomtest(right, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def accepted_share(candidates: Iterable[Candidate], verdicts: Verdicts) -> dict[str, Any]:

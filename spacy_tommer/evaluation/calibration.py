@@ -1,12 +1,73 @@
 """Choose thresholds on validation texts, on several sets at once."""
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import spacy
+from spacy.language import Language
 
 from .counts import Scored
 from .means import mean
+from .pipes import require_pipe
+from .protocol import score_docs
+from .sets import find_sets, read_docs
+from .tables import measure_table
 
 # Rising, with three digits.
 CANDIDATES = [i / 1000 for i in range(1, 1000)]
+
+
+def write_thresholds(
+    pipeline: Path,
+    dev: Path,
+    output: Path,
+    recall: float = 0.85,
+    mean_recall: float = 0.94,
+) -> list[str]:
+    """Write a trained pipeline with the thresholds that `set_thresholds` chooses.
+
+    pipeline (Path): Folder of the pipeline.
+    dev (Path): A folder with a folder of DocBins for each set; or one that is a set.
+    output (Path): Folder to write.
+    recall (float): The least recall of every set.
+    mean_recall (float): The least plain mean of the recalls.
+    RETURNS (list[str]): Lines that show both thresholds and what they reach.
+    """
+    nlp = spacy.load(pipeline)
+    tommer = require_pipe(nlp, "tommer", pipeline)
+    lines = []
+    for name, measures in set_thresholds(nlp, dev, recall, mean_recall).items():
+        lines += [f"{name} = {getattr(tommer, name)}", "", *measure_table(measures), ""]
+    nlp.to_disk(output)
+    return lines
+
+
+def set_thresholds(
+    nlp: Language, dev: Path, recall: float = 0.85, mean_recall: float = 0.94
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Choose both thresholds of a pipeline on validation texts. `threshold` is the highest
+    that has the wanted recalls, `flat_threshold` the one with the best mean F1 of the flat
+    segmentation. The pipeline's meta keeps the scores, as "calibration".
+
+    nlp (Language): The pipeline.
+    dev (Path): A folder with a folder of DocBins for each set; or one that is a set.
+    recall (float): The least recall of every set.
+    mean_recall (float): The least plain mean of the recalls.
+    RETURNS (dict[str, dict]): The measures of each set, and their "mean", by threshold.
+    """
+    nested, flat = {}, {}
+    for name, folder in find_sets(dev).items():
+        docs = read_docs(folder, nlp.vocab)
+        nested[name], flat[name] = score_docs(nlp, docs, thresholds=CANDIDATES)
+    tommer = nlp.get_pipe("tommer")
+    tommer.threshold = recall_threshold(nested, recall, mean_recall)
+    tommer.flat_threshold = f1_threshold(flat)
+    scores = {
+        "threshold": measures_at(nested, tommer.threshold),
+        "flat_threshold": measures_at(flat, tommer.flat_threshold),
+    }
+    nlp.meta.setdefault("performance", {})["calibration"] = scores
+    return scores
 
 
 def recall_threshold(

@@ -22,7 +22,7 @@ def find_sets(folder: Path) -> dict[str, Path]:
     if not sets:
         raise FileNotFoundError(
             f"Neither {folder} nor a folder in it has *.spacy files. Write them with "
-            "`python -m reproduction.verbs.convert`."
+            "`python -m reproduction convert`."
         )
     return sets
 

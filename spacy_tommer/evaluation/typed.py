@@ -1,17 +1,25 @@
 """Score typed entities of texts whose labels a pipeline was not trained on."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
+import numpy as np
+import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import minibatch
 
+from ..decoding.decode import sigmoid
+from ..training.corpus import CachedCorpus
 from .counts import measure
+from .pipes import require_pipe
+
+TYPE_CANDIDATES = sigmoid(np.arange(-5.0, 3.01, 0.25)).round(3).tolist()
 
 Reader = Callable[[Language], Iterable[Example]]
 
@@ -76,7 +84,11 @@ def count_entities(
     RETURNS (list[TypedCounts]): The counts at each threshold.
     """
     pipe = nlp.get_pipe("tommer_zeroshot")
-    own, texts, vectors = pipe.threshold, pipe.label_data, pipe.model.attrs["vectors"]
+    own, texts, vectors = (
+        pipe.cfg["threshold"],
+        pipe.label_data,
+        pipe.model.attrs["vectors"],
+    )
     pipe.set_labels(labels)
     counts = [TypedCounts() for _ in thresholds or [own]]
     for examples in minibatch(read(nlp), batch_size):
@@ -91,7 +103,7 @@ def count_entities(
                 gold = entities(example.reference)
                 count.add(entities(doc), {one for one in gold if one[-1] in labels})
                 doc.ents = ents
-    pipe.threshold, pipe.cfg["texts"] = own, texts
+    pipe.cfg["threshold"], pipe.cfg["texts"] = own, texts
     pipe.model.attrs["vectors"] = vectors
     return counts
 
@@ -123,3 +135,66 @@ def find_set(corpora: Path, name: str) -> Path:
         if path.exists():
             return path
     raise FileNotFoundError(f"There is no DocBin of {name!r} in {corpora}.")
+
+
+def write_type_threshold(
+    pipeline: Path, output: Path, types: Path, corpora: Path, cache: Path
+) -> str:
+    """Write a pipeline with the threshold of types that has the best mean F1 of doc.ents.
+
+    pipeline (Path): Folder of a pipeline with `tommer_zeroshot`.
+    output (Path): Folder to write.
+    types (Path): JSON of definitions by set, by label.
+    corpora (Path): Folder with the DocBins of each set.
+    cache (Path): Folder that keeps the states of the texts.
+    RETURNS (str): A line that shows the threshold and what it reaches.
+    """
+    nlp = spacy.load(pipeline)
+    zeroshot = require_pipe(nlp, "tommer_zeroshot", pipeline)
+    sets = read_label_sets(types)
+    zeroshot.threshold, line = choose_type_threshold(nlp, sets, corpora, cache)
+    nlp.to_disk(output)
+    return line
+
+
+def choose_type_threshold(
+    nlp: Language, sets: Mapping[str, Mapping[str, str]], corpora: Path, cache: Path
+) -> tuple[float, str]:
+    """Find the threshold of types that has the best mean F1 of doc.ents.
+
+    nlp (Language): A pipeline with `tommer_zeroshot`.
+    sets (Mapping[str, Mapping[str, str]]): Definitions by set and label.
+    corpora (Path): Folder with the DocBins of each set.
+    cache (Path): Folder that keeps the states of the texts.
+    RETURNS (tuple[float, str]): The threshold, and a line that shows what it reaches.
+    """
+    scores = {}
+    for name, labels in sets.items():
+        read = CachedCorpus(find_set(corpora, name), cache)
+        counts = count_entities(nlp, read, labels, TYPE_CANDIDATES)
+        scores[name] = [count.measures()["f"] for count in counts]
+    means = np.mean(list(scores.values()), axis=0)
+    best = int(means.argmax())
+    each = {name: round(100 * values[best], 1) for name, values in scores.items()}
+    chosen = TYPE_CANDIDATES[best]
+    return chosen, f"threshold = {chosen}: mean F1 {100 * means[best]:.1f} {each}"
+
+
+def read_label_sets(path: Path) -> dict[str, dict[str, str]]:
+    """Read the definitions of the labels of several sets.
+
+    path (Path): A JSON file with an object for each set: definitions by label.
+    RETURNS (dict[str, dict[str, str]]): The definitions by set and label.
+    RAISES (ValueError): If the file has another form.
+    """
+    sets = json.loads(path.read_text("utf-8"))
+    if (
+        not isinstance(sets, dict)
+        or not sets
+        or not all(isinstance(labels, dict) and labels for labels in sets.values())
+    ):
+        raise ValueError(
+            f"{path} is not a JSON object of sets, each an object of definitions by label. "
+            "See assets/types/crossner.json."
+        )
+    return sets

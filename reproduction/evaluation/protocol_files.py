@@ -11,7 +11,7 @@ from spacy_tommer.files import write_aside, write_text_aside
 from .plots import plot_curves
 
 
-def write_reports(
+def write_protocol(
     folder: Path,
     results: Mapping[str, dict[str, Any]],
     left_out: Mapping[str, str],

@@ -21,7 +21,7 @@ out the spans on which as many annotators say yes as no."""
 COLUMNS = ["agreement", "kappa", "spans"]
 
 
-def write_agreement(folder: Path, result: Mapping[str, Any]) -> None:
+def write_annotators(folder: Path, result: Mapping[str, Any]) -> None:
     """Write annotators.json and annotators.md.
 
     folder (Path): Where to write, made if need be.

@@ -2,8 +2,8 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-import typer
 from spacy.cli.train import train
 
 
@@ -12,22 +12,24 @@ def train_teachers(
     corpus: Path,
     dev: Path,
     output: Path,
-    cache: Path = Path("cache"),
-    steps: int = 4000,
+    cache: Path,
+    steps: int,
     seed: int = 0,
     gpu_id: int = -1,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
-    """Train CONFIG for STEPS on each set (folder) of CORPUS.
-
-    The pipelines are written to OUTPUT/SET. Those that are there are kept: an interrupted
-    run goes on where it was.
-    """
-    for folder in sorted(path for path in corpus.iterdir() if path.is_dir()):
+    """Train a config on each set (folder) of a corpus, and write the pipelines to a folder
+    of each; those that are there are kept."""
+    sets = sorted(path for path in corpus.glob("*/"))
+    if not sets:
+        raise ValueError(f"{corpus} has no folders of sets, and no head can be trained.")
+    for folder in sets:
         done = output / folder.name
         if done.is_dir():
             continue
         aside = output / f"{folder.name}.part"
-        overrides = {
+        settings = {
+            **(overrides or {}),
             "paths.train": str(folder),
             "paths.dev": str(dev / folder.name),
             "paths.cache": str(cache),
@@ -36,10 +38,6 @@ def train_teachers(
             "training.eval_frequency": steps,
             "training.optimizer.learn_rate.total_steps": steps,
         }
-        train(config, aside, use_gpu=gpu_id, overrides=overrides)
+        train(config, aside, use_gpu=gpu_id, overrides=settings)
         (aside / "model-last").rename(done)
         shutil.rmtree(aside)
-
-
-if __name__ == "__main__":
-    typer.run(train_teachers)

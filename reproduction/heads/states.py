@@ -1,8 +1,8 @@
 """Compute the hidden states of corpora ahead of training."""
 
 from pathlib import Path
+from typing import Any
 
-import typer
 from spacy.util import load_config, load_model_from_config
 from tqdm import tqdm
 
@@ -11,14 +11,14 @@ from spacy_tommer.training.corpus import open_states, prepare_corpus
 from spacy_tommer.training.state_cache import StateCache, check_space
 
 
-def fill(
-    config: Path, corpora: list[Path], cache: Path = Path("cache"), unit: str = "token"
+def fill_cache(
+    config: Path, corpora: list[Path], cache: Path, unit: str, overrides: dict[str, Any]
 ) -> None:
-    """Write to CACHE the states that the transformer of CONFIG gives the texts of CORPORA.
-
-    States that are there are kept: an interrupted run goes on where it was.
-    """
-    nlp = load_model_from_config(load_config(config), auto_fill=True)
+    """Write the states that the transformer of a config computes for the texts of corpora,
+    and print how many there are. States that are there are kept."""
+    if unit not in ("token", "piece"):
+        raise ValueError(f"The unit {unit!r} is none of token, piece.")
+    nlp = load_model_from_config(load_config(config, overrides), auto_fill=True)
     states = StateCache(cache, nlp.get_pipe("transformer"), unit)
     missing, needed = [], 0
     for corpus in corpora:
@@ -46,7 +46,3 @@ def fill(
             chunk = read_chunk(path)
             open_states(chunk, states, nlp)
             progress.update(int(chunk.bounds[-1]))
-
-
-if __name__ == "__main__":
-    typer.run(fill)

@@ -24,7 +24,7 @@ nobody found as they are, though they may overlap mentions: a judge that accepts
 them is worth little."""
 
 
-def write_report(folder: Path, result: Mapping[str, Any]) -> None:
+def write_judgement(folder: Path, result: Mapping[str, Any]) -> None:
     """Write judge.json and judge.md.
 
     folder (Path): Where to write.
@@ -41,7 +41,7 @@ def write_report(folder: Path, result: Mapping[str, Any]) -> None:
 def to_markdown(result: Mapping[str, Any]) -> list[str]:
     """Write the report.
 
-    result (Mapping[str, Any]): See `write_report`.
+    result (Mapping[str, Any]): See `write_judgement`.
     RETURNS (list[str]): Its lines.
     """
     everything = result["all"]
@@ -60,7 +60,7 @@ def source_table(result: Mapping[str, Any]) -> list[str]:
     """Write the accepted share of gold mentions, of all pipelines' spans and of control
     spans.
 
-    result (Mapping[str, Any]): See `write_report`.
+    result (Mapping[str, Any]): See `write_judgement`.
     RETURNS (list[str]): The lines of the table.
     """
     everything = result["all"]
@@ -120,10 +120,28 @@ def interval(share: Mapping[str, Any]) -> str:
 
 
 def or_dash(value: Optional[float]) -> Any:
-    """Give a share, or a dash where there is none."""
+    """Show a share, or a dash where there is none."""
     return "-" if value is None else value
 
 
 def named(threshold: Optional[float]) -> str:
     """Write a threshold."""
     return "all" if threshold is None else f"{threshold:g}"
+
+
+def describe_usage(run: Mapping[str, Any]) -> list[str]:
+    """Write what a run used and what is left."""
+    lines = [
+        f"{run['requests']} requests, {run['input']} tokens of questions, {run['output']} "
+        f"of answers, cost {run['cost']:.4f}."
+    ]
+    if run["estimated"]:
+        lines.append(
+            f"{run['estimated']} answers came without usage; theirs is estimated, at most."
+        )
+    if run["ceiling"]:
+        lines.append(
+            f"The ceiling {run['ceiling']} is reached: {run['left']} questions are left; "
+            "the same command goes on from there."
+        )
+    return lines

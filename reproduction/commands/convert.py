@@ -1,0 +1,137 @@
+"""Write corpora as DocBins."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Optional
+
+import spacy
+import typer
+
+from spacy_tommer.files import ShardWriter, whole_folder
+
+from ..corpora.clean import clean
+from ..corpora.pile_ner import read_pile_ner
+from ..corpora.report import Report
+from ..corpora.seen import SeenTexts
+from ..corpora.sets import BENCHMARKS, TRAINING, find_files, read_set
+from ..corpora.typed import read_typed
+from ..corpora.writing import SHARD, stream, write_benchmark, write_split
+from .options import Seed
+
+Data = Annotated[
+    Path, typer.Argument(help="Folder with the corpora: train/ and benchmarks/.")
+]
+Output = Annotated[Path, typer.Argument(help="Folder to write; it appears whole.")]
+Share = Annotated[float, typer.Option(min=0, max=1, help="Share of validation texts.")]
+MaxLength = Annotated[int, typer.Option(min=1, help="Most tokens of a mention.")]
+MaxErrors = Annotated[int, typer.Option(min=0, help="Broken records allowed in a set.")]
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def training(
+    data: Data,
+    output: Output,
+    sets: Annotated[
+        str, typer.Option(help="Names, separated by commas; NAME:0.25 takes a share.")
+    ] = ",".join(TRAINING),
+    dev_share: Share = 0.05,
+    seed: Seed = 0,
+    max_length: MaxLength = 25,
+    max_errors: MaxErrors = 100,
+) -> None:
+    """Write the corpora to learn from: OUTPUT/train/SET, and some texts to OUTPUT/dev/SET.
+
+    Texts that occur twice are kept once. What is dropped or repaired is printed.
+    """
+    nlp = spacy.blank("en")
+    seen = SeenTexts()
+    named = (entry.partition(":") for entry in sets.split(","))
+    shares = {name: float(share or 1) for name, _, share in named}
+    for name in shares:
+        find_files(data, name)
+    with whole_folder(output / "train") as train, whole_folder(output / "dev") as dev:
+        for name, share in shares.items():
+            report = Report(max_errors)
+            docs = stream(read_set(data, name, nlp, report), nlp, name)
+            kept = clean(docs, nlp, max_length, seen, report)
+            write_split(kept, name, train / name, dev / name, seed, dev_share, share)
+            print(report.summary())
+
+
+@app.command()
+def pile_ner(
+    source: Annotated[
+        str, typer.Argument(help="A file, or the name of the data set on the hub.")
+    ],
+    output: Output,
+    dev_share: Share = 0.05,
+    seed: Seed = 0,
+    max_length: MaxLength = 25,
+    max_errors: MaxErrors = 100,
+) -> None:
+    """Write Pile-NER, the paper's corpus: OUTPUT/train, and some passages to OUTPUT/dev."""
+    nlp = spacy.blank("en")
+    report = Report(max_errors)
+    with whole_folder(output / "train") as train, whole_folder(output / "dev") as dev:
+        docs = stream(read_pile_ner(source, nlp, report), nlp, "pile_ner")
+        kept = clean(docs, nlp, max_length, SeenTexts(), report)
+        write_split(kept, "pile_ner", train, dev, seed, dev_share)
+        print(report.summary())
+
+
+@app.command()
+def benchmarks(
+    data: Data,
+    output: Output,
+    sets: Annotated[
+        Optional[str],
+        typer.Option(help="Names, separated by commas; if not set, all that are there."),
+    ] = None,
+    max_errors: MaxErrors = 100,
+) -> None:
+    """Write the texts to score on: the sentences of benchmarks that have a mention."""
+    nlp = spacy.blank("en")
+    for name in sets.split(",") if sets else BENCHMARKS:
+        try:
+            find_files(data, name)
+        except FileNotFoundError as error:
+            if sets:
+                raise
+            print(f"{name}: left out. {error}")
+            continue
+        report = Report(max_errors)
+        with whole_folder(output / name) as folder:
+            docs = stream(read_set(data, name, nlp, report), nlp, name)
+            texts, mentions, dropped = write_benchmark(docs, folder)
+        report.count("text dropped that has no mention", dropped)
+        print(f"{name}: {texts:,} texts with {mentions:,} mentions")
+        print(report.summary())
+
+
+@app.command()
+def typed(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help='A DocBin or a folder of them, with doc.spans["entities"] or doc.ents; or '
+            "a column file with BIO tags in its last column."
+        ),
+    ],
+    output: Output,
+    max_errors: MaxErrors = 100,
+) -> None:
+    """Write your own typed texts, with all keys that training reads."""
+    nlp = spacy.blank("en")
+    report = Report(max_errors)
+    texts, labels = 0, Counter[str]()
+    with whole_folder(output) as folder, ShardWriter(folder, SHARD) as shards:
+        for doc in stream(read_typed(source, nlp, report), nlp, source.name):
+            texts += 1
+            labels.update(span.label_ for span in doc.spans["entities"])
+            shards.add(doc)
+        if not labels:
+            raise ValueError(f"No text in {source} has an entity.")
+    print(f"{source}: {texts:,} texts with {labels.total():,} entities: {dict(labels)}")
+    print(report.summary())

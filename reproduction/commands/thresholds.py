@@ -1,0 +1,50 @@
+"""Choose the thresholds of a trained pipeline on validation texts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spacy_tommer.evaluation.calibration import write_thresholds
+from spacy_tommer.evaluation.typed import write_type_threshold
+
+from .options import Cache
+
+Pipeline = Annotated[Path, typer.Argument(help="Folder of the pipeline.")]
+Output = Annotated[Path, typer.Argument(help="Folder for the pipeline with them.")]
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def mentions(
+    pipeline: Pipeline,
+    dev: Annotated[
+        Path, typer.Argument(help="Folder of DocBins, or with one for each set.")
+    ],
+    output: Output,
+    recall: Annotated[
+        float, typer.Option(min=0, max=1, help="Least recall on each set.")
+    ] = 0.85,
+    mean_recall: Annotated[
+        float, typer.Option(min=0, max=1, help="Least mean of these recalls.")
+    ] = 0.94,
+) -> None:
+    """Choose both thresholds of mentions.
+
+    `threshold` is the highest one that has these recalls, and `flat_threshold` the one with
+    the best mean F1 of the flat segmentation. The pipeline's meta.json keeps the scores.
+    """
+    print("\n".join(write_thresholds(pipeline, dev, output, recall, mean_recall)))
+
+
+@app.command()
+def types(
+    pipeline: Pipeline,
+    output: Output,
+    types: Annotated[Path, typer.Option(help="JSON of definitions by set, by label.")],
+    corpora: Annotated[Path, typer.Option(help="Folder with DocBins for each set.")],
+    cache: Cache = Path("cache"),
+) -> None:
+    """Choose the threshold of types: the one with the best mean F1 of doc.ents."""
+    print(write_type_threshold(pipeline, output, types, corpora, cache))
