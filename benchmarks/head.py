@@ -10,11 +10,12 @@ import torch
 import typer
 
 from spacy_tommer.head.head import MentionHead
+from spacy_tommer.head.matching import ToM
 
 
 def main(width: int = 384, few: int = 1024, many: int = 8192, runs: int = 15) -> None:
     """Print the median time for FEW and for MANY units, and their ratio."""
-    head = MentionHead(width, hidden=128)
+    head = MentionHead(width, ToM(width, 64, 25), hidden=128)
     seconds: dict[int, list[float]] = {few: [], many: []}
     with torch.inference_mode():
         for _ in range(runs):

@@ -31,7 +31,7 @@ def measure(
     zeroshot = (
         nlp.get_pipe("tommer_zeroshot")
         if nlp.has_pipe("tommer_zeroshot")
-        else nlp.add_pipe("tommer_zeroshot", before="doc_cleaner")
+        else nlp.add_pipe("tommer_zeroshot")
     )
     docs = Corpus(corpus).read_docbin(nlp.vocab, walk_corpus(corpus, FILE_TYPE))
     lines = [doc.text for doc in islice(docs, texts)]

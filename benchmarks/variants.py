@@ -93,7 +93,7 @@ class SelfAttention(nn.Module):
 def make_head(variant: str, width: int, rank: int) -> Optional[MentionHead | SelfAttention]:
     """Make the head of a variant that does not ship."""
     if variant == "dot product":
-        return MentionHead(width, rank, matching=DotProduct(width, rank, 25))
+        return MentionHead(width, DotProduct(width, rank, 25))
     if variant == "MHSA":
         return SelfAttention(width, rank // 2, 2, 25)
     return None

@@ -14,29 +14,30 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ragged
 
 from .backbone.pipe import batch_by_tokens
-from .decoding.decode import logit, sigmoid
+from .backbone.spec import BackboneSpec
+from .decoding.decode import FlatDecoder, greedy_decode, sigmoid
 from .decoding.ents import fill_ents
 from .decoding.mentions import Mentions, find_mentions
 from .decoding.scorer import mention_score
+from .decoding.scores import install_score
 from .decoding.units import mark_spans
 from .head.checkpoints import check_backbone, read_shipped
 from .head.losses import balanced_bce, dense_bce
 from .head.model import set_head
 from .keys import IGNORED, TARGETS
-from .settings import Setting
+from .seals import Sealed
+from .settings import Setting, as_flag, as_key, as_optional_probability, as_probability
 
 
-class Tommer(TrainablePipe):
+class Tommer(Sealed, TrainablePipe):
     """Pipeline component that finds entity mentions, nested and flat.
 
     All settings can be changed at any time: `nlp.get_pipe("tommer").threshold = 0.8`.
     """
 
-    spans_key = Setting()
-    label = Setting()
-    threshold = Setting(logit)
-    flat_threshold = Setting(lambda value: value is None or logit(value))
-    overwrite_ents = Setting()
+    spans_key = Setting(as_key)
+    label = Setting(as_key)
+    overwrite_ents = Setting(as_flag)
 
     def __init__(
         self,
@@ -49,9 +50,11 @@ class Tommer(TrainablePipe):
         threshold: float = 0.5,
         flat_threshold: Optional[float] = 0.9,
         overwrite_ents: bool = False,
+        decoder: FlatDecoder = greedy_decode,
         scorer: Optional[Callable] = mention_score,
     ) -> None:
         """Initialize the component; the arguments are those of `make_tommer`."""
+        install_score()
         self.vocab = nlp.vocab
         self.model = model
         self.name = name
@@ -59,14 +62,43 @@ class Tommer(TrainablePipe):
         self.cfg: dict[str, Any] = {}
         self.spans_key = spans_key
         self.label = label
-        self.threshold = threshold
+        self.cfg["threshold"] = as_probability("threshold", threshold)
         self.flat_threshold = flat_threshold
+        self.flat_follows = True
         self.overwrite_ents = overwrite_ents
+        self.decoder = decoder
 
     @property
     def labels(self) -> tuple[str, ...]:
         """RETURNS (tuple[str]): The one label that the component assigns."""
         return (self.label,)
+
+    @property
+    def threshold(self) -> float:
+        """RETURNS (float): Probability that a mention in doc.spans must exceed.
+
+        Setting it sets `flat_threshold`, too, unless that was set apart or is None.
+        """
+        return self.cfg["threshold"]
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self.cfg["threshold"] = as_probability("threshold", value)
+        if self.flat_follows and self.cfg["flat_threshold"] is not None:
+            self.cfg["flat_threshold"] = self.cfg["threshold"]
+
+    @property
+    def flat_threshold(self) -> Optional[float]:
+        """RETURNS (Optional[float]): Probability that a mention in doc.ents must exceed,
+        never below `threshold`: an entity is always a mention. None leaves doc.ents alone.
+        """
+        own = self.cfg["flat_threshold"]
+        return None if own is None else max(own, self.threshold)
+
+    @flat_threshold.setter
+    def flat_threshold(self, value: Optional[float]) -> None:
+        self.cfg["flat_threshold"] = as_optional_probability("flat_threshold", value)
+        self.flat_follows = False
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Find the mentions of a stream of Docs, in batches that are bounded in tokens too.
@@ -91,13 +123,11 @@ class Tommer(TrainablePipe):
         """Write mentions to doc.spans, and a flat segmentation to doc.ents.
 
         docs (Iterable[Doc]): The Docs.
-        scores (list[Ragged]): What `predict` gave.
+        scores (list[Ragged]): What `predict` returned.
         """
         docs = list(docs)
-        flat = self.flat_threshold
-        lowest = self.threshold if flat is None else min(self.threshold, flat)
-        mentions = self.decode(docs, scores, lowest)
-        for doc, nested in zip(docs, mentions.above(self.threshold).by_doc()):
+        mentions = self.decode(docs, scores, self.threshold)
+        for doc, nested in zip(docs, mentions.by_doc()):
             doc.spans[self.spans_key] = SpanGroup(
                 doc,
                 name=self.spans_key,
@@ -107,8 +137,8 @@ class Tommer(TrainablePipe):
                 },
                 spans=self.make_spans(doc, nested),
             )
-        if flat is not None:
-            self.set_ents(docs, mentions.above(flat))
+        if self.flat_threshold is not None:
+            self.set_ents(docs, mentions.above(self.flat_threshold))
 
     def decode(
         self, docs: Sequence[Doc], scores: Sequence[Ragged], threshold: float
@@ -116,7 +146,7 @@ class Tommer(TrainablePipe):
         """Find the mentions above a threshold.
 
         docs (Sequence[Doc]): The Docs.
-        scores (Sequence[Ragged]): Their span logits, as `predict` gives them.
+        scores (Sequence[Ragged]): Their span logits, as `predict` returns them.
         threshold (float): Probability that a mention must exceed.
         RETURNS (Mentions): The mentions of all Docs.
         """
@@ -137,7 +167,7 @@ class Tommer(TrainablePipe):
             for ents, offset in zip(earlier, mentions.offsets):
                 for ent in ents:
                     free[offset + ent.start : offset + ent.end] = False
-        picked = mentions[mentions.greedy(free)]
+        picked = mentions.flat(self.decoder, free)
         for doc, ents, flat in zip(docs, earlier, picked.by_doc()):
             fill_ents(doc, self.make_spans(doc, flat), ents)
 
@@ -145,7 +175,7 @@ class Tommer(TrainablePipe):
         """Make the spans of one Doc."""
         label = doc.vocab.strings.add(self.label)  # a sourced pipe has another vocab
         return [
-            Span(doc, start, end + 1, label=label)
+            Span(doc, start, end, label=label)
             for start, end in zip(mentions.starts.tolist(), mentions.ends.tolist())
         ]
 
@@ -257,10 +287,8 @@ class Tommer(TrainablePipe):
         doc = next(carried, None) or self.with_states(Doc(self.vocab, ["mention"]), nlp)
         if pretrained is not None:
             head, metadata = read_shipped(pretrained)
-            data, attrs = doc._.trf_data, self.model.attrs
-            layers = getattr(data, "layers", (attrs["layer"],))
-            layer = layers[-1] if attrs["layer"] is None else attrs["layer"]
-            check_backbone(metadata, getattr(data, "sha256", ""), layer, attrs["unit"])
+            attrs, spec = self.model.attrs, getattr(doc._.trf_data, "spec", BackboneSpec())
+            check_backbone(metadata, spec, spec.layer(attrs["layer"]), attrs["unit"])
             set_head(self.model, head)
         self.model.initialize(X=[doc])
 

@@ -9,16 +9,20 @@ from thinc.api import Config, Model
 from thinc.types import Ragged
 
 from .component import Tommer
+from .decoding.decode import FlatDecoder
 
 default_config = """
 [model]
 @architectures = "spacy_tommer.Tommer.v1"
 unit = "token"
 layer = null
-rank = 64
+rank = null
 max_length = 25
 hidden = 128
-matching = "tom"
+
+[model.matching]
+@layers = "spacy_tommer.ToM.v1"
+rank = 64
 """
 DEFAULT_MODEL = Config().from_str(default_config)["model"]
 
@@ -34,6 +38,7 @@ DEFAULT_MODEL = Config().from_str(default_config)["model"]
         "threshold": 0.5,
         "flat_threshold": 0.9,
         "overwrite_ents": False,
+        "decoder": {"@misc": "spacy_tommer.greedy.v1"},
         "scorer": {"@scorers": "spacy_tommer.mention_scorer.v1"},
     },
     default_score_weights={
@@ -55,6 +60,7 @@ def make_tommer(
     threshold: float,
     flat_threshold: Optional[float],
     overwrite_ents: bool,
+    decoder: FlatDecoder,
     scorer: Optional[Callable],
 ) -> Tommer:
     """Construct a Tommer component, which finds the entity mentions of a text in the
@@ -62,11 +68,13 @@ def make_tommer(
 
     model (Model[List[Doc], List[Ragged]]): The model, which scores spans of units.
     spans_key (str): Key of doc.spans for the mentions, and for gold ones in training.
-    label (str): Label of the mentions.
+    label (str): Label of the mentions, in doc.spans and in doc.ents.
     threshold (float): Probability that a mention in doc.spans must exceed.
-    flat_threshold (Optional[float]): Probability that one in doc.ents must exceed; None
-        leaves doc.ents alone.
+    flat_threshold (Optional[float]): Probability that one in doc.ents must exceed, if it is
+        above `threshold`; None leaves doc.ents alone.
     overwrite_ents (bool): Whether mentions win over entities of earlier components.
+    decoder (FlatDecoder): How the mentions of doc.ents are picked: spacy_tommer.greedy.v1
+        or spacy_tommer.best_flat.v1.
     scorer (Optional[Callable]): The scoring method.
     """
     if not any(
@@ -74,16 +82,14 @@ def make_tommer(
         for other in nlp.component_names
     ):
         raise ValueError(
-            f"{name!r} reads hidden states, and no component before it gives any. Load "
-            "a ready pipeline:\n"
+            f"{name!r} reads hidden states, and no component before it writes any. Add "
+            f"both "
+            "to this pipeline, with the head of a shipped model:\n"
+            '    spacy_tommer.add(nlp, "minilm")\n'
+            "or load a ready pipeline:\n"
             '    nlp = spacy_tommer.load("minilm")\n'
-            "or take both components from it:\n"
-            '    for name in ("transformer", "tommer"):\n'
-            '        nlp.add_pipe(name, source=spacy_tommer.load("minilm"))\n'
-            "or add a transformer first:\n"
-            '    nlp.add_pipe("transformer", config={"model": {\n'
-            '        "@architectures": "spacy_tommer.Backbone.v1",\n'
-            '        "name": "sentence-transformers/all-MiniLM-L6-v2", "layers": [2]}})'
+            "or, to train a head of your own, add a transformer first:\n"
+            '    nlp.add_pipe("tommer_transformer", "transformer")'
         )
     return Tommer(
         nlp,
@@ -94,5 +100,6 @@ def make_tommer(
         threshold=threshold,
         flat_threshold=flat_threshold,
         overwrite_ents=overwrite_ents,
+        decoder=decoder,
         scorer=scorer,
     )

@@ -18,8 +18,12 @@ def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
     write (Callable[[Path], Any]): Writes to the path that it is given.
     """
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    write(aside)
-    os.replace(aside, path)
+    try:
+        write(aside)
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def write_text_aside(path: Path, text: str) -> None:

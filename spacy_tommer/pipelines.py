@@ -1,12 +1,16 @@
-"""Build ready pipelines: transformer, tommer and doc_cleaner."""
+"""Ready pipelines: transformer, tommer and tommer_cleaner; shipped, saved or released."""
 
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from spacy import util
 from spacy.language import Language
-from thinc.api import Config
+from spacy_transformers.layers.listener import TransformerListener
+from thinc.api import Config, Model
 
+from .backbone.model import backbone_name, spec_of
 from .head.checkpoints import (
     MODELS,
     check_backbone,
@@ -16,66 +20,188 @@ from .head.checkpoints import (
 )
 from .head.head import MentionHead
 from .head.model import set_head
+from .version import __version__
+
+Names = Union[str, Iterable[str]]
+
+# What `spacy package` writes about a shipped pipeline.
+SHIPPED_META = {
+    "description": "Entity mentions, nested and flat, from an early block of a language "
+    "model",
+    "author": "The authors of spacy_tommer",
+    "license": "Apache-2.0",
+    "sources": [
+        {
+            "name": "ToMMeR",
+            "url": "https://arxiv.org/abs/2510.19410",
+            "author": "The authors of the ToMMeR paper",
+            "license": "CC BY 4.0",
+        }
+    ],
+    "requirements": [f"spacy-tommer>={__version__}"],
+}
 
 
-def load(name: Union[str, Path]) -> Language:
+def load(
+    name: Union[str, Path],
+    *,
+    disable: Names = (),
+    exclude: Names = (),
+    config: Optional[dict[str, Any]] = None,
+) -> Language:
     """Load a pipeline that finds mentions.
 
     name (Union[str, Path]): Name of a shipped model; or a folder with a saved pipeline
         or a released ToMMeR checkpoint (definition.json and parameters).
-    RETURNS (Language): The pipeline.
+    disable (Union[str, Iterable[str]]): Components that are loaded and do not run until
+        they are enabled.
+    exclude (Union[str, Iterable[str]]): Components that are not loaded.
+    config (Optional[dict[str, Any]]): Settings to change, nested or in dot notation:
+        {"components.tommer.threshold": 0.5}.
+    RETURNS (Language): The pipeline. ValueError is raised where there is none of that name.
     """
+    if not isinstance(name, (str, Path)) or not str(name):
+        raise ValueError(
+            f"`name` is the name of a shipped model ({', '.join(shipped_models())}) or a "
+            f"folder, and not {name!r}."
+        )
     folder = Path(name)
+    overrides = util.dict_to_dot(config or {})
+    chosen: dict[str, Any] = {"disable": disable, "exclude": exclude}
     if str(name) not in shipped_models():
         if (folder / "config.cfg").is_file():
-            return util.load_model(folder)
+            return load_saved(folder, config=overrides, **chosen)
         if (folder / "definition.json").is_file():
             head, definition = read_released(folder)
-            return build(released_config(head, definition), head)
+            released = released_config(head, definition)
+            return build(released, overrides, head, **chosen)
         if folder.is_dir():
             raise ValueError(
                 f"The folder {folder} holds neither a pipeline (config.cfg) nor a "
                 "released ToMMeR checkpoint (definition.json)."
             )
     head, metadata = read_shipped(str(name))
-    nlp = build(Config().from_disk(MODELS / str(name) / "config.cfg"), head)
-    shim, model = nlp.get_pipe("transformer").model.shims[0], nlp.get_pipe("tommer").model
-    check_backbone(metadata, shim.cut.sha256, shim.layers[-1], model.attrs["unit"])
+    shipped = Config().from_disk(MODELS / str(name) / "config.cfg")
+    nlp = build(shipped, overrides, head, **chosen)
+    nlp.meta.update(SHIPPED_META, name=f"mentions_{name}")
+    if {"transformer", "tommer"} <= set(nlp.component_names):
+        spec = spec_of(nlp.get_pipe("transformer").model)
+        attrs = nlp.get_pipe("tommer").model.attrs
+        check_backbone(metadata, spec, spec.layer(attrs["layer"]), attrs["unit"])
     return nlp
 
 
-def build(config: dict[str, Any], head: MentionHead) -> Language:
+def load_saved(folder: Path, **settings: Any) -> Language:
+    """Load a saved pipeline.
+
+    folder (Path): The folder.
+    settings (Any): Arguments of `spacy.load`.
+    RETURNS (Language): The pipeline. ValueError, which names the folder, is raised where
+        its files are damaged.
+    """
+    try:
+        return util.load_model(folder, **settings)
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:  # parsers of damaged files raise errors of all kinds
+        raise ValueError(
+            f"The pipeline in {folder} is damaged ({type(error).__name__}: {error}). Copy "
+            f"or "
+            "save it again."
+        ) from error
+
+
+def build(
+    config: Config, overrides: dict[str, Any], head: MentionHead, **chosen: Any
+) -> Language:
     """Build a pipeline around a head.
 
-    config (dict[str, Any]): Its config; what is missing gets its default.
+    config (Config): Its config; what is missing gets its default.
+    overrides (dict[str, Any]): Settings to change, in dot notation.
     head (MentionHead): The head.
+    chosen (Any): `disable` and `exclude`, as `spacy.load` has them.
     RETURNS (Language): The pipeline, with the weights of its backbone.
     """
-    nlp = util.load_model_from_config(config, auto_fill=True)
-    backbone = nlp.get_pipe("transformer").model
-    backbone.initialize()
+    config = config.merge(util.dot_to_dict(overrides))
+    nlp = util.load_model_from_config(config, auto_fill=True, **chosen)
     width = head.width
-    if backbone.get_dim("nO") != width:
-        raise ValueError(
-            f"The head reads states of width {width}, and those of the backbone "
-            f"{backbone.shims[0].name!r} have {backbone.get_dim('nO')}."
-        )
-    set_head(nlp.get_pipe("tommer").model, head)
+    if "transformer" in nlp.component_names:
+        backbone = nlp.get_pipe("transformer").model
+        backbone.initialize()
+        if backbone.get_dim("nO") != width:
+            raise ValueError(
+                f"The head reads states of width {width}, and those of the backbone "
+                f"{backbone_name(backbone)!r} have {backbone.get_dim('nO')}."
+            )
+    if "tommer" in nlp.component_names:
+        set_head(nlp.get_pipe("tommer").model, head)
     return nlp
 
 
-def released_config(head: MentionHead, definition: dict[str, Any]) -> dict[str, Any]:
+def released_config(head: MentionHead, definition: dict[str, Any]) -> Config:
     """Describe the pipeline of a released ToMMeR checkpoint.
 
     head (MentionHead): Its head.
     definition (dict[str, Any]): Its definition.
-    RETURNS (dict[str, Any]): The config.
+    RETURNS (Config): The config.
     """
     config = Config().from_disk(MODELS / "released.cfg")
-    config["components"]["transformer"]["model"].update(
+    components = config["components"]
+    components["transformer"]["model"].update(
         name=definition["llm_name"], layers=[definition["layer"]]
     )
-    config["components"]["tommer"]["model"].update(
-        rank=head.matching.query.shape[1], max_length=head.max_length
-    )
+    components["tommer"]["model"]["max_length"] = head.max_length
+    components["tommer"]["model"]["matching"]["rank"] = head.matching.query.shape[1]
     return config
+
+
+def add(
+    nlp: Language,
+    name: Union[str, Path] = "minilm",
+    *,
+    before: Optional[str] = None,
+    after: Optional[str] = None,
+) -> Language:
+    """Add transformer, tommer and tommer_cleaner to a pipeline that exists.
+
+    nlp (Language): The pipeline, which is changed.
+    name (Union[str, Path]): What `load` takes.
+    before (Optional[str]): Component that they stand before; by default they are the last.
+    after (Optional[str]): Component that they stand after. The cleaner keeps to the end.
+    RETURNS (Language): The same pipeline. ValueError is raised where it has a tommer, or
+        where components after the new ones read the hidden states of another transformer.
+    """
+    if not isinstance(nlp, Language):
+        raise ValueError(f"`nlp` is a pipeline of spaCy, and not {nlp!r}.")
+    if any(nlp.get_pipe_meta(other).factory == "tommer" for other in nlp.component_names):
+        raise ValueError(
+            "The pipeline has a tommer already. To take another model, remove the old "
+            "one:\n"
+            '    for name in ("tommer", "transformer"):\n'
+            "        nlp.remove_pipe(name)"
+        )
+    place = nlp._get_pipe_index(before, after)
+    for other, pipe in nlp.components[place:]:
+        model = getattr(pipe, "model", None)
+        if isinstance(model, Model) and any(
+            isinstance(node, TransformerListener) for node in model.walk()
+        ):
+            raise ValueError(
+                f"{other!r} reads the hidden states of another transformer. Put the new "
+                f'components after it: spacy_tommer.add(nlp, after="{other}")'
+            )
+    source = load(name)
+    own = (
+        "transformer" if "transformer" not in nlp.component_names else "tommer_transformer"
+    )
+    with warnings.catch_warnings():
+        # That word vectors differ matters to components that read these.
+        warnings.filterwarnings("ignore", message=".*W113")
+        nlp.add_pipe("transformer", own, source=source, before=before, after=after)
+        nlp.add_pipe("tommer", source=source, after=own)
+    if not any(
+        nlp.get_pipe_meta(other).factory == "tommer_cleaner"
+        for other in nlp.component_names
+    ):
+        nlp.add_pipe("tommer_cleaner")
+    return nlp

@@ -1,19 +1,21 @@
-"""Settings of a component that can be changed at any time and are saved with it."""
+"""Settings of a component: checked when they are set, at any time, and saved with it."""
 
 from collections.abc import Callable
 from typing import Any, Optional
 
+import numpy as np
 from spacy.pipeline.trainable_pipe import TrainablePipe
 
 
 class Setting:
-    """A setting of a component, kept in its `cfg` so that it is saved with it.
+    """A setting of a component, kept in its `cfg`.
 
-    check (Optional[Callable]): Raises where a new value is not allowed.
+    convert (Callable[[str, Any], Any]): Takes the name of the setting and a new value, and
+        returns the value to keep. It raises ValueError where the value is not allowed.
     """
 
-    def __init__(self, check: Optional[Callable[[Any], Any]] = None) -> None:
-        self.check = check
+    def __init__(self, convert: Callable[[str, Any], Any]) -> None:
+        self.convert = convert
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -22,6 +24,43 @@ class Setting:
         return self if pipe is None else pipe.cfg[self.name]
 
     def __set__(self, pipe: TrainablePipe, value: Any) -> None:
-        if self.check is not None:
-            self.check(value)
-        pipe.cfg[self.name] = value
+        pipe.cfg[self.name] = self.convert(self.name, value)
+
+
+def as_probability(name: str, value: Any) -> float:
+    """Check a threshold.
+
+    name (str): Name of the setting.
+    value (Any): A number of Python or numpy, from 0 to 1.
+    RETURNS (float): The number. ValueError is raised for anything else.
+    """
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not number or not 0 <= value <= 1:
+        raise ValueError(
+            f"`{name}` is a number between 0 and 1, such as 0.5, and not {value!r}."
+        )
+    return float(value)
+
+
+def as_optional_probability(name: str, value: Any) -> Optional[float]:
+    """Check a threshold that may be None."""
+    return None if value is None else as_probability(name, value)
+
+
+def as_key(name: str, value: Any) -> str:
+    """Check a key of doc.spans, or a label.
+
+    name (str): Name of the setting.
+    value (Any): A string that is not empty.
+    RETURNS (str): The string. ValueError is raised for anything else.
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"`{name}` is a string, such as {name!r}, and not {value!r}.")
+    return str(value)
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Check a setting that is true or false."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"`{name}` is True or False, and not {value!r}.")
+    return bool(value)

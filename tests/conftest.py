@@ -7,6 +7,8 @@ import pytest
 import spacy
 import torch
 from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
 from thinc.api import fix_random_seed
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
@@ -33,6 +35,11 @@ TEXTS = [
     "Barack Obama was born in Hawaii, and lives in New York City.",
     "She can't visit the U.S. in 2024; John's sister won't either.",
     "The mayor of Paris met Angela Merkel at the Gare du Nord.",
+]
+GOLD = [
+    ["Barack Obama", "Hawaii", "New York City", "York"],
+    ["U.S.", "2024", "John", "John's sister"],
+    ["Paris", "Angela Merkel", "Gare du Nord"],
 ]
 SIZES = {
     "hidden_size": WIDTH,
@@ -149,6 +156,24 @@ def make_nlp(tiny):
         return nlp
 
     return make
+
+
+def mark(doc: Doc, mentions: list[str], key: str = "mentions") -> Doc:
+    starts = [doc.text.index(mention) for mention in mentions]
+    doc.spans[key] = [
+        doc.char_span(start, start + len(mention), label="THING")
+        for start, mention in zip(starts, mentions)
+    ]
+    return doc
+
+
+@pytest.fixture
+def examples():
+    nlp = spacy.blank("en")
+    return [
+        Example(nlp.make_doc(text), mark(nlp.make_doc(text), gold))
+        for text, gold in zip(TEXTS, GOLD)
+    ]
 
 
 @pytest.fixture

@@ -157,8 +157,8 @@ def test_saved_backbone_needs_nothing_else(tmp_path):
     folder.rmdir()
     loaded = spacy.load(tmp_path / "nlp")
     again = loaded(TEXTS[0])
-    assert again._.trf_data.layers == (0, 1)
-    assert again._.trf_data.sha256 == doc._.trf_data.sha256
+    assert again._.trf_data.spec.layers == (0, 1)
+    assert again._.trf_data.spec.sha256 == doc._.trf_data.spec.sha256
     for layer in (0, 1):
         expected = read_states(doc, layer).dataXd
         assert np.array_equal(expected, read_states(again, layer).dataXd)

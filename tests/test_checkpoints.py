@@ -25,6 +25,7 @@ from spacy_tommer.head.checkpoints import (
     shipped_models,
 )
 from spacy_tommer.head.head import MentionHead
+from spacy_tommer.head.matching import ToM
 from spacy_tommer.head.model import get_head
 
 FIELDS = {
@@ -78,7 +79,7 @@ def release(tmp_path):
 def test_released_checkpoint_becomes_a_pipeline(release, tmp_path):
     folder = release()
     nlp = spacy_tommer.load(folder)
-    assert nlp.pipe_names == ["transformer", "tommer", "doc_cleaner"]
+    assert nlp.pipe_names == ["transformer", "tommer", "tommer_cleaner"]
     head = get_head(nlp.get_pipe("tommer").model)
     expected = torch.load(folder / "parameters", weights_only=True)
     assert head.matching.query.equal(expected["W_Q"])
@@ -137,7 +138,7 @@ def test_released_checkpoint_of_another_convention(release):
 
 
 def test_damaged_head():
-    data = head_to_bytes(MentionHead(8, 4))
+    data = head_to_bytes(MentionHead(8, ToM(8, 4, 25)))
     with pytest.raises(ValueError, match=r"The file is cut off or damaged"):
         head_from_bytes(data[:-7], "The file")
     with pytest.raises(ValueError, match=r"The file is cut off or damaged"):

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from spacy_tommer.decoding.decode import greedy_decode, logit, sigmoid, threshold_decode
+from spacy_tommer.decoding.decode import (
+    best_flat_decode,
+    greedy_decode,
+    logit,
+    sigmoid,
+    threshold_decode,
+)
 
 
 def test_thresholds_at_the_ends():
@@ -17,17 +23,18 @@ def test_a_span_at_the_threshold_is_not_above_it():
     assert not len(threshold_decode(np.array([[0.0]]), 0.5)[0])
 
 
-def test_spans_are_first_and_last_unit():
+def test_spans_are_start_and_end_of_units():
     logits = np.full((3, 2), -9.0)
     logits[2, 1] = 3.0
     starts, ends, scores = threshold_decode(logits, 0.5)
-    assert (starts.tolist(), ends.tolist(), scores.tolist()) == ([1], [2], [3.0])
+    assert (starts.tolist(), ends.tolist(), scores.tolist()) == ([1], [3], [3.0])
 
 
-def greedy(spans, scores, free=10):
+def greedy(spans, scores, free=10, decode=greedy_decode):
+    """Decode spans that are given by their first and last position."""
     starts, ends = np.array(spans).T
     free = np.ones(free, bool) if isinstance(free, int) else free
-    picked = greedy_decode(starts, ends, np.array(scores), free)
+    picked = decode(starts, ends + 1, np.array(scores), free)
     return [spans[i] for i in picked]
 
 
@@ -55,3 +62,47 @@ def test_probabilities_of_large_logits_stay_apart():
     probabilities = sigmoid(np.array([20.0, 25.0, -800.0], dtype="f"))
     assert probabilities[0] < probabilities[1] < 1
     assert probabilities[2] == 0
+
+
+def best_by_trying(spans, scores, free):
+    """The largest sum of probabilities of spans that do not overlap, by trying all sets."""
+    best = 0.0
+    for chosen in range(1 << len(spans)):
+        tokens = [
+            token
+            for i, (first, last) in enumerate(spans)
+            if chosen >> i & 1
+            for token in range(first, last + 1)
+        ]
+        if len(tokens) == len(set(tokens)) and all(free[token] for token in tokens):
+            total = sum(p for i, p in enumerate(sigmoid(scores)) if chosen >> i & 1)
+            best = max(best, total)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_best_flat_has_the_largest_sum(seed):
+    rng = np.random.default_rng(seed)
+    firsts = rng.integers(0, 9, size=8)
+    spans = sorted({(int(f), int(f + rng.integers(0, 3))) for f in firsts})
+    scores = rng.normal(size=len(spans))
+    free = rng.random(12) > 0.1
+    picked = greedy(spans, scores, free, best_flat_decode)
+    assert picked == sorted(picked)
+    total = sum(sigmoid(scores)[spans.index(span)] for span in picked)
+    assert total == pytest.approx(best_by_trying(spans, scores, free))
+    tokens = [token for first, last in picked for token in range(first, last + 1)]
+    assert len(tokens) == len(set(tokens)) and free[tokens].all()
+
+
+def test_best_flat_prefers_two_sure_spans_to_a_surer_one_over_both():
+    spans, scores = [(0, 3), (0, 1), (3, 3)], [2.0, 1.5, 1.0]
+    assert greedy(spans, scores) == [(0, 3)]
+    assert greedy(spans, scores, decode=best_flat_decode) == [(0, 1), (3, 3)]
+    assert greedy(spans, scores, np.array([1, 1, 1, 0], bool), best_flat_decode) == [(0, 1)]
+
+
+def test_no_spans():
+    nothing = np.zeros(0, int)
+    for decode in (greedy_decode, best_flat_decode):
+        assert len(decode(nothing, nothing, np.zeros(0), np.ones(3, bool))) == 0

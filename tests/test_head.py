@@ -10,6 +10,7 @@ from spacy_tommer.decoding.decode import greedy_decode, threshold_decode
 from spacy_tommer.head.checkpoints import read_released
 from spacy_tommer.head.head import MentionHead
 from spacy_tommer.head.losses import balanced_bce
+from spacy_tommer.head.matching import ToM
 
 ORACLE = SHARED / "oracle"
 ALONE = ("case3_seq0_alone_n20", "case3_seq1_alone_n13", "case3_seq2_alone_n7")
@@ -87,12 +88,12 @@ def test_decodings_equal_the_reference(name, threshold, released):
     case = np.load(ORACLE / f"{name}.npz")
     (logits,) = score(released, case["hidden"][0, 1:])
     starts, ends, found = threshold_decode(logits, float(threshold))
-    expected = case[f"threshold_{threshold}"][:, 1:] - 1
+    expected = case[f"threshold_{threshold}"][:, 1:] - [1, 0]
     assert np.stack([starts, ends], 1).tolist() == sorted(
         expected.tolist(), key=lambda span: (span[1], span[1] - span[0])
     )
     picked = greedy_decode(starts, ends, found, np.ones(len(logits), bool))
-    flat = np.stack([starts[picked], ends[picked]], 1) + 1
+    flat = np.stack([starts[picked] + 1, ends[picked]], 1)
     assert flat.tolist() == case[f"greedy_{threshold}"][:, 1:].tolist()
 
 
@@ -136,7 +137,7 @@ def fill(edges: torch.nn.Module) -> None:
 @pytest.mark.parametrize("max_length", [1, 6, 80])
 def test_head_equals_its_equations(length, max_length):
     torch.manual_seed(0)
-    head = MentionHead(16, rank=4, max_length=max_length, hidden=8)
+    head = MentionHead(16, ToM(16, 4, max_length), hidden=8)
     fill(head.edges)
     states = np.random.default_rng(0).normal(size=(length, 16)).astype("f")
     (logits,) = score(head, states)
@@ -145,7 +146,7 @@ def test_head_equals_its_equations(length, max_length):
 
 def test_a_text_scores_the_same_beside_others():
     torch.manual_seed(0)
-    head = MentionHead(16, rank=4, hidden=8)
+    head = MentionHead(16, ToM(16, 4, 25), hidden=8)
     fill(head.edges)
     rng = np.random.default_rng(0)
     texts = [rng.normal(size=(n, 16)).astype("f") for n in (5, 0, 90, 1, 30)]
@@ -155,14 +156,17 @@ def test_a_text_scores_the_same_beside_others():
 
 
 def test_parameters():
-    def size(*settings):
-        return sum(p.numel() for p in MentionHead(*settings).parameters())
+    def size(width, rank, hidden):
+        head = MentionHead(width, ToM(width, rank, 25), hidden)
+        return sum(p.numel() for p in head.parameters())
 
-    assert size(2048) == 264_198
-    assert size(768, 128, 25, 128) == 2 * 768 * 128 + 769 + 5 + 769 * 128 + 4 * 128 + 25
-    assert size(768, 128, 25, 128) < 300_000
+    assert size(2048, 64, 0) == 264_198
+    assert size(768, 128, 128) == 2 * 768 * 128 + 769 + 5 + 769 * 128 + 4 * 128 + 25
+    assert size(768, 128, 128) < 300_000
     with pytest.raises(ValueError, match="rank"):
-        MentionHead(16, rank=0)
+        ToM(16, 0, 25)
+    with pytest.raises(ValueError, match="max_length"):
+        MentionHead(16, ToM(16, 4, 0))
 
 
 class Largest(TorchDispatchMode):
@@ -179,7 +183,7 @@ class Largest(TorchDispatchMode):
 
 
 def test_memory_grows_with_the_units_not_with_their_square():
-    head = MentionHead(8, rank=4)
+    head = MentionHead(8, ToM(8, 4, 25))
     most = []
     for units in (1024, 8192):
         with Largest() as largest:

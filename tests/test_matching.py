@@ -18,7 +18,7 @@ from spacy_tommer.backbone.model import cut_model
 from spacy_tommer.backbone.states import read_attention, read_states
 from spacy_tommer.backbone.windows import tokenize_windows
 from spacy_tommer.head.head import MentionHead
-from spacy_tommer.head.matching import make_matching
+from spacy_tommer.head.matching import as_slot
 from spacy_tommer.head.model import get_head
 from spacy_tommer.training.state_cache import StateCache
 
@@ -27,8 +27,8 @@ LENGTH = 6
 
 
 def size(width, kind, rank=16, layers=(), heads=(1, 1, 1)):
-    matching = make_matching(kind, width, rank, 25, layers, heads)
-    return sum(p.numel() for p in MentionHead(width, matching=matching).parameters())
+    matching = as_slot(kind, rank).build(width, 25, layers, heads)
+    return sum(p.numel() for p in MentionHead(width, matching).parameters())
 
 
 def test_parameters_on_the_shape_of_llama():
@@ -77,7 +77,7 @@ def test_queries_and_keys_are_those_behind_the_rotation(tiny):
     ids, columns = last_columns(nlp, doc)
     network = AutoModel.from_pretrained(tiny("llama"))
     heads, key_heads, width = count_heads(network.config)
-    assert (heads, key_heads, width) == (4, 2, 8) == doc._.trf_data.heads
+    assert (heads, key_heads, width) == (4, 2, 8) == doc._.trf_data.spec.heads
     for layer in (0, 2):
         query, key = rotated(network, layer, torch.tensor(ids))
         expected = torch.cat([query.flatten(1), key.flatten(1)], dim=1)[columns]
@@ -267,7 +267,7 @@ def test_states_are_the_same_with_and_without_attention(tiny):
 def test_ltqk_equals_its_equation():
     """Equation 4, span by span, with two heads sharing a key."""
     torch.manual_seed(0)
-    matching = make_matching("ltqk", 3, 5, LENGTH, (), (4, 2, 8))
+    matching = as_slot("ltqk", 5).build(3, LENGTH, (), (4, 2, 8))
     vectors = torch.randn(20, 3 + 4 * 8 + 2 * 8)
     band = matching(vectors)
     queries = vectors[:, 3:35].view(20, 4, 8)
@@ -286,7 +286,7 @@ def test_ltqk_equals_its_equation():
 def test_lcattn_equals_its_equation():
     """Equation 5: the log-sigmoid of a weighted sum over layers and heads."""
     torch.manual_seed(0)
-    matching = make_matching("lcattn", 3, 1, LENGTH, (0, 2), (4, 2, 8))
+    matching = as_slot("lcattn", None).build(3, LENGTH, (0, 2), (4, 2, 8))
     vectors = torch.randn(20, 3 + 2 * LENGTH * 4)
     scores = vectors[:, 3:].view(20, 2, LENGTH, 4).numpy().astype("float64")
     weights = matching.weights.weight.view(2, 4).numpy()

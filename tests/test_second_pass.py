@@ -166,7 +166,7 @@ def test_passes_are_saved(tiny, tmp_path):
     loaded = spacy.load(tmp_path)
     again = loaded(TEXTS[0])
     assert loaded.config["components"]["transformer"]["model"]["passes"] == 2
-    assert again._.trf_data.passes == 2
+    assert again._.trf_data.spec.passes == 2
     for layer in (0, 1):
         states = (read_states(one, layer).dataXd for one in (doc, again))
         assert np.array_equal(*states)
@@ -178,7 +178,7 @@ def test_a_doc_read_once_is_read_anew(tiny):
     nlp, (expected,) = annotate(tiny("gpt2"), TEXTS[:1])
     transformer = nlp.get_pipe("transformer")
     data = transformer(doc)._.trf_data
-    assert (once.passes, data.passes) == (1, 2)
+    assert (once.spec.passes, data.spec.passes) == (1, 2)
     assert_allclose(read_states(doc).dataXd, read_states(expected).dataXd, atol=1e-5)
     assert transformer(doc)._.trf_data is data
 
@@ -196,7 +196,7 @@ def test_cached_states_are_those_of_their_passes(tiny, tmp_path):
                 assert_allclose(*states, atol=2e-3, rtol=2e-3)
         caches.append(cache)
     assert caches[0].folder != caches[1].folder
-    assert caches[0].maker["passes"] == 1
+    assert caches[0].spec.passes == 1
 
 
 @torch.no_grad()

@@ -496,7 +496,7 @@ def test_errors_say_what_to_write(make_typed):
         spacy.blank("en").add_pipe("tommer_zeroshot")
     nlp = make_typed(tommer={"threshold": 0.0})
     nlp.add_pipe("doc_cleaner", before="tommer_zeroshot")
-    with pytest.raises(ValueError, match="doc_cleaner"):
+    with pytest.raises(ValueError, match="tommer_cleaner"):
         nlp(TEXTS[0])
     nlp = make_typed(initialize=False)
     doc = stated(nlp, TEXTS[0], [(0, 2)])

@@ -4,7 +4,6 @@ Axis letters: B rows of a batch; T wordpieces of a row, padded; K kept wordpiece
 """
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -30,9 +29,6 @@ from .windows import Pieces, limit_pieces, tokenize_windows
 # Wordpieces that run through the model at once: enough to keep the cores busy, few
 # enough that rows of about one length meet.
 BATCH_PIECES = 512
-
-# Hooks on a model catch the passes of all threads.
-LOCK = threading.Lock()
 
 
 class CutModel:
@@ -177,7 +173,6 @@ class CutModel:
         blocks = find_blocks(self.network)
         wanted = {layer: blocks[layer] for layer in layers}
         with (
-            LOCK,
             torch.inference_mode(),
             block_outputs(wanted) as outputs,
             queries_and_keys(self.network, wanted if attention else {}) as caught,

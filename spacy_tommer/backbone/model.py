@@ -1,50 +1,21 @@
 """Backbone.v1: a frozen, cut language model as the model of the `transformer` pipe of
 spacy-transformers."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
-import torch
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import FullTransformerBatch, WordpieceBatch
 from thinc.api import Model, Ops, Shim, get_torch_default_device, torch2xp
 from transformers import AutoConfig
 from transformers.utils import ModelOutput
 
+from ..locks import COMPUTING
 from .attention import Attention
 from .language_model import CutModel
 from .sources import find_config, find_folder
-from .states import BackboneData
-
-PARALLELISM = "TOKENIZERS_PARALLELISM"
-
-
-def before_fork() -> None:
-    """Keep the tokenizer from warning that its threads do not survive a fork."""
-    global unset
-    unset = PARALLELISM not in os.environ
-    if unset:
-        os.environ[PARALLELISM] = "false"
-
-
-def after_fork_in_parent() -> None:
-    """Let the tokenizer use its threads again."""
-    if unset:
-        del os.environ[PARALLELISM]
-
-
-def after_fork_in_child() -> None:
-    """Keep torch from waiting for threads that only the parent has."""
-    torch.set_num_threads(1)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=before_fork,
-        after_in_parent=after_fork_in_parent,
-        after_in_child=after_fork_in_child,
-    )
+from .spec import BackboneSpec
+from .states import BackboneData, tokens_checksum
 
 
 def Backbone(
@@ -140,7 +111,9 @@ def cut_model(model: Model) -> CutModel:
     """
     shim: BackboneShim = model.shims[0]
     if shim.cut is None:
-        shim.load()
+        with COMPUTING:
+            if shim.cut is None:
+                shim.load()
     model.set_dim("nO", shim.cut.config.hidden_size)
     return shim.cut
 
@@ -150,40 +123,52 @@ def forward(
 ) -> tuple[FullTransformerBatch, Callable]:
     """Run the frozen model over the Docs that do not carry its states yet."""
     cut = cut_model(model)
-    maker = made_by(model)
-    data = [carried(doc, maker) for doc in docs]
+    spec = spec_of(model)
+    data = [carried(doc, spec) for doc in docs]
     new = [doc for doc, carries in zip(docs, data) if carries is None]
     if new:
-        made = iter(annotate(new, cut, maker, model.ops))
+        made = iter(compute_states(new, cut, spec, model.ops))
         data = [next(made) if carries is None else carries for carries in data]
     return BackboneBatch(data), lambda d_batch: docs
 
 
-def made_by(model: Model) -> dict[str, Any]:
-    """Tell what states say of the backbone that made them.
+def is_backbone(model: Model) -> bool:
+    """Tell whether a model is one of the architecture Backbone.v1."""
+    return bool(model.shims) and isinstance(model.shims[0], BackboneShim)
 
-    model (Model): The backbone.
-    RETURNS (dict[str, Any]): Its blocks, the hash of its weights, and so on, as fields of
-        BackboneData.
+
+def backbone_name(model: Model) -> str:
+    """RETURNS (str): Where the weights of a backbone come from, as its config says."""
+    return model.shims[0].name
+
+
+def spec_of(model: Model) -> BackboneSpec:
+    """Describe a backbone; its weights are loaded if they are not yet.
+
+    model (Model): The model of a transformer pipe.
+    RETURNS (BackboneSpec): The description; an empty one for a model of another
+        architecture than Backbone.v1.
     """
-    cut = cut_model(model)
-    attention = model.attrs["attention"]
-    return {
-        "layers": model.shims[0].layers,
-        "sha256": cut.sha256,
-        "windows": (model.attrs["window"], model.attrs["stride"]),
-        "passes": model.attrs["passes"],
-        "attention": attention,
-        "max_length": model.attrs["max_length"] if attention == "scores" else 0,
-        "heads": cut.heads,
-    }
+    if not is_backbone(model):
+        return BackboneSpec()
+    cut, attrs = cut_model(model), model.attrs
+    return BackboneSpec(
+        sha256=cut.sha256,
+        layers=model.shims[0].layers,
+        window=attrs["window"],
+        stride=attrs["stride"],
+        passes=attrs["passes"],
+        attention=attrs["attention"],
+        max_length=attrs["max_length"] if attrs["attention"] == "scores" else 0,
+        heads=cut.heads,
+    )
 
 
-def carried(doc: Doc, maker: dict[str, Any]) -> Optional[BackboneData]:
-    """Get what a Doc carries already, if a backbone like this one made it.
+def carried(doc: Doc, spec: BackboneSpec) -> Optional[BackboneData]:
+    """Get the states that a Doc carries already, if a backbone like this one made them.
 
     doc (Doc): The Doc.
-    maker (dict[str, Any]): What `made_by` tells of it.
+    spec (BackboneSpec): The backbone.
     RETURNS (Optional[BackboneData]): The states; empty ones for an empty Doc.
     """
     if not len(doc):
@@ -191,38 +176,37 @@ def carried(doc: Doc, maker: dict[str, Any]) -> Optional[BackboneData]:
     data = doc._.trf_data
     same = (
         isinstance(data, BackboneData)
-        and all(getattr(data, name) == value for name, value in maker.items())
+        and data.spec == spec
         and len(data.align.lengths) == len(doc)
+        and data.checksum in (None, tokens_checksum(doc))
     )
     return data if same else None
 
 
-def annotate(
-    docs: Sequence[Doc],
-    cut: CutModel,
-    maker: dict[str, Any],
-    ops: Ops,
+def compute_states(
+    docs: Sequence[Doc], cut: CutModel, spec: BackboneSpec, ops: Ops
 ) -> list[BackboneData]:
     """Compute the states of Docs.
 
     docs (Sequence[Doc]): Docs that are not empty.
     cut (CutModel): The language model.
-    maker (dict[str, Any]): What `made_by` tells of the backbone.
+    spec (BackboneSpec): What it is asked for.
     ops (Ops): Where the states are wanted.
     RETURNS (list[BackboneData]): The states of each Doc.
     """
-    pieces = cut.tokenize(docs, *maker["windows"])
-    wanted = (maker[name] for name in ("layers", "attention", "max_length"))
-    made = cut.states(pieces, *wanted)
+    with COMPUTING:
+        pieces = cut.tokenize(docs, spec.window, spec.stride)
+        made = cut.states(pieces, spec.layers, spec.attention, spec.max_length)
     arrays, attention = ([torch2xp(array, ops=ops) for array in part] for part in made)
     data = []
-    for part, wordpieces, align in pieces.by_doc():
+    for doc, (part, wordpieces, align) in zip(docs, pieces.by_doc()):
         output = ModelOutput(last_hidden_state=arrays[-1][None, part])
         if len(arrays) > 1:
             output["layer_states"] = [array[None, part] for array in arrays]
         if attention:
             output["attention"] = [array[None, part] for array in attention]
-        data.append(BackboneData(wordpieces, output, align, **maker))
+        checksum = tokens_checksum(doc)
+        data.append(BackboneData(wordpieces, output, align, spec, checksum=checksum))
     return data
 
 

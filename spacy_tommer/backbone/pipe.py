@@ -6,15 +6,26 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy_transformers import Transformer
 from spacy_transformers.pipeline_component import DEFAULT_CONFIG
+from thinc.api import Config
+
+from ..seals import Sealed
 
 # Tokens of the Docs whose states are in memory at once, unless one Doc has more.
 BATCH_TOKENS = 16384
+
+default_config = """
+[model]
+@architectures = "spacy_tommer.Backbone.v1"
+name = "sentence-transformers/all-MiniLM-L6-v2"
+layers = [2]
+"""
+DEFAULT_MODEL = Config().from_str(default_config)["model"]
 
 
 @Language.factory(
     "tommer_transformer",
     assigns=["doc._.trf_data"],
-    default_config=DEFAULT_CONFIG["transformer"],
+    default_config={**DEFAULT_CONFIG["transformer"], "model": DEFAULT_MODEL},
 )
 def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
     """Construct a transformer pipe; the settings are those of spacy-transformers."""
@@ -27,7 +38,7 @@ def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
     )
 
 
-class TokenBatchedTransformer(Transformer):
+class TokenBatchedTransformer(Sealed, Transformer):
     """A transformer pipe that takes many short Docs at once, so that windows of about one
     length run together, and few long ones, whose states would fill the memory."""
 

@@ -1,18 +1,20 @@
 """Read `doc._.trf_data`: hidden states of one layer, by token or by wordpiece."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.attrs import IDX, LENGTH
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import TransformerData
 from spacy_transformers.pipeline_component import install_extensions
 from thinc.types import Ragged
 from thinc.util import get_array_module
 
-from .attention import Attention, Heads
+from .spec import BackboneSpec
 
 Unit = Literal["token", "piece"]
 
@@ -28,30 +30,50 @@ class BackboneData(TransformerData):
     """The states that `spacy_tommer.Backbone.v1` gives a Doc: one row per wordpiece, each
     from the first window that holds its token, aligned with the token it belongs to.
 
-    layers (tuple[int]): The blocks, counted from 0; `last_hidden_state` is the last,
-        and `layer_states` lists them all when there are several.
-    sha256 (str): Hash of the backbone's weights.
-    windows (tuple[int, int]): Its window and stride, in tokens.
-    passes (int): How often it read each window.
+    `last_hidden_state` is the last of the blocks, `layer_states` lists them all where there
+    are several, and `attention` what is kept of theirs.
+
+    spec (BackboneSpec): The backbone.
     unit (str): "token" where each token has kept the row of its last wordpiece only.
-    attention (Optional[str]): What of the attention of each block there is besides, in a
-        list of arrays named "attention": "queries_keys" or "scores".
-    max_length (int): Tokens that each has scores to.
-    heads (tuple[int, int, int]): Heads of the queries, heads of the keys, and their width.
+    checksum (Optional[int]): That of the tokens that the states are for, by
+        `tokens_checksum`; None where it is not known.
     """
 
-    layers: tuple[int, ...] = ()
-    sha256: str = ""
-    windows: tuple[int, int] = (0, 0)
-    passes: int = 1
+    spec: BackboneSpec = field(default_factory=BackboneSpec)
     unit: Unit = "piece"
-    attention: Optional[Attention] = None
-    max_length: int = 0
-    heads: Heads = (1, 1, 1)
+    checksum: Optional[int] = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "BackboneData":
         """Share the states, which nobody changes, between copies of a Doc."""
         return self
+
+
+def tokens_checksum(doc: Doc) -> int:
+    """Sum up where the tokens of a Doc stand, to notice that some were merged or split.
+
+    doc (Doc): The Doc.
+    RETURNS (int): The same number for the same tokens, in every process.
+    """
+    return crc32(doc.to_array([IDX, LENGTH]).tobytes())
+
+
+def check_tokens(doc: Doc) -> None:
+    """Refuse states that are not for the tokens of their Doc.
+
+    doc (Doc): A Doc with states.
+    """
+    data = doc._.trf_data
+    checksum = getattr(data, "checksum", None)
+    if len(data.align.lengths) != len(doc) or (
+        checksum is not None and checksum != tokens_checksum(doc)
+    ):
+        raise ValueError(
+            "The tokens of the Doc were merged or split after the transformer ran, so that "
+            "its hidden states (doc._.trf_data) are for other tokens. Put components such "
+            "as "
+            "merge_entities, merge_noun_chunks or a retokenizer before the transformer, or "
+            "after the components that read its states."
+        )
 
 
 def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> Ragged:
@@ -68,8 +90,9 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
     if data is None and len(doc):
         raise ValueError(
             "The Doc has no hidden states (doc._.trf_data is empty). A transformer must "
-            "run before the component that reads them, and doc_cleaner after it:\n"
-            '    nlp.add_pipe("tommer", before="doc_cleaner")\n'
+            "run before the component that reads them, and tommer_cleaner after it. Add "
+            "both at once:\n"
+            '    spacy_tommer.add(nlp, "minilm")\n'
             "In training, the transformer is frozen and annotates the Docs:\n"
             "    [training]\n"
             '    frozen_components = ["transformer"]\n'
@@ -90,6 +113,7 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
             "The Doc carries one state for each token, and the head reads wordpieces. "
             'Write `unit = "piece"` in the corpus that caches them.'
         )
+    check_tokens(doc)
     rows, lengths = unit_rows(data, unit)
     return Ragged(take(layer_states(data, layer), rows), lengths)
 
@@ -105,7 +129,9 @@ def read_attention(doc: Doc, layers: Sequence[int], unit: Unit = "token") -> Rag
     """
     data = doc._.trf_data
     rows, lengths = unit_rows(data, unit)
-    arrays = [data.model_output["attention"][data.layers.index(layer)] for layer in layers]
+    arrays = [
+        data.model_output["attention"][data.spec.layers.index(layer)] for layer in layers
+    ]
     xp = get_array_module(arrays[0])
     return Ragged(xp.concatenate([take(a, rows) for a in arrays], axis=1), lengths)
 
@@ -142,11 +168,12 @@ def layer_states(data: TransformerData, layer: Optional[int]):
     if layer is None:
         return output["last_hidden_state"]
     if isinstance(data, BackboneData):
-        if layer == data.layers[-1]:
+        layers = data.spec.layers
+        if layer == layers[-1]:
             return output["last_hidden_state"]
-        if layer in data.layers:
-            return output["layer_states"][data.layers.index(layer)]
-        have = f"the backbone gives `layers = {list(data.layers)}`"
+        if layer in layers:
+            return output["layer_states"][layers.index(layer)]
+        have = f"the backbone gives `layers = {list(layers)}`"
     else:
         # The last one of `hidden_states` is behind the final norm.
         hidden = output.get("hidden_states") or [None]

@@ -4,9 +4,16 @@ Axis letters: N units of a text; L longest span in units; M spans.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+Ints = NDArray[np.intp]
+Floats = NDArray[np.floating]
+# From start (M,), end (exclusive, M) and logit (M,) of spans, and whether each position is
+# free, to the indices of spans that do not overlap, in the order of the text.
+FlatDecoder = Callable[[Ints, Ints, Floats, NDArray[np.bool_]], Ints]
 
 
 def logit(probability: float) -> float:
@@ -15,10 +22,8 @@ def logit(probability: float) -> float:
     probability (float): A threshold between 0 and 1, both included.
     RETURNS (float): Its logit; -inf for 0 and inf for 1.
     """
-    if probability is None or not 0 <= probability <= 1:
-        raise ValueError(
-            f"A threshold must lie between 0 and 1, and {probability} does not."
-        )
+    if not 0 <= probability <= 1:
+        raise ValueError(f"A threshold lies between 0 and 1, and {probability} does not.")
     if probability in (0, 1):
         return math.inf if probability else -math.inf
     return math.log(probability) - math.log1p(-probability)
@@ -41,11 +46,11 @@ def threshold_decode(
     logits (NDArray): Span logits, rows by end and columns by length - 1; -inf where
         there is no span. (N, L)
     threshold (float): Probability that a span must exceed.
-    RETURNS (tuple): First unit, last unit and logit of each span, by last unit and
-        then by length. (M,), (M,), (M,)
+    RETURNS (tuple): Start, end (exclusive) and logit of each span, by end and then by
+        length. (M,), (M,), (M,)
     """
-    ends, lengths = np.nonzero(logits > logit(threshold))
-    return ends - lengths, ends, logits[ends, lengths]
+    rows, columns = np.nonzero(logits > logit(threshold))
+    return rows - columns, rows + 1, logits[rows, columns]
 
 
 def greedy_decode(
@@ -56,18 +61,63 @@ def greedy_decode(
 ) -> NDArray[np.intp]:
     """Pick spans that do not overlap: best first, longer on ties, then earlier.
 
-    starts (NDArray): First position of each span. (M,)
-    ends (NDArray): Last position of each span. (M,)
-    logits (NDArray): Logit of each span. (M,)
+    starts (NDArray): Start of each span. (M,)
+    ends (NDArray): Its end, exclusive. (M,)
+    logits (NDArray): Its logit. (M,)
     free (NDArray[bool]): Whether a position may be taken; not changed.
     RETURNS (NDArray): Indices of the picked spans, in the order of the text.
     """
     taken = bytearray((~free).tobytes())
-    first, behind = starts.tolist(), (ends + 1).tolist()
+    start, end = starts.tolist(), ends.tolist()
     picked = []
     for i in np.lexsort((starts, starts - ends, -logits)).tolist():
-        if taken.find(1, first[i], behind[i]) < 0:
-            taken[first[i] : behind[i]] = b"\1" * (behind[i] - first[i])
+        if taken.find(1, start[i], end[i]) < 0:
+            taken[start[i] : end[i]] = b"\1" * (end[i] - start[i])
             picked.append(i)
-    picked.sort(key=first.__getitem__)
+    picked.sort(key=start.__getitem__)
     return np.asarray(picked, dtype="int")
+
+
+def best_flat_decode(
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    logits: NDArray[np.floating],
+    free: NDArray[np.bool_],
+) -> NDArray[np.intp]:
+    """Pick the spans that do not overlap and have the largest sum of probabilities, by
+    weighted interval scheduling.
+
+    starts (NDArray): Start of each span. (M,)
+    ends (NDArray): Its end, exclusive. (M,)
+    logits (NDArray): Its logit. (M,)
+    free (NDArray[bool]): Whether a position may be taken; not changed.
+    RETURNS (NDArray): Indices of the picked spans, in the order of the text.
+    """
+    taken = np.concatenate([[0], np.cumsum(~free)])
+    usable = np.flatnonzero(taken[ends] == taken[starts])
+    order = usable[np.lexsort((starts[usable], ends[usable]))]
+    # How many spans of the order end where span k begins, or before.
+    before = np.searchsorted(ends[order], starts[order], side="right").tolist()
+    weights = sigmoid(logits[order]).tolist()
+    best = [0.0]
+    for weight, earlier in zip(weights, before):
+        best.append(max(best[-1], best[earlier] + weight))
+    picked = []
+    k = len(order)
+    while k:
+        if best[k] > best[k - 1]:
+            picked.append(order[k - 1])
+            k = before[k - 1]
+        else:
+            k -= 1
+    return np.asarray(picked[::-1], dtype="int")
+
+
+def make_greedy() -> FlatDecoder:
+    """Make the decoder that is registered as spacy_tommer.greedy.v1."""
+    return greedy_decode
+
+
+def make_best_flat() -> FlatDecoder:
+    """Make the decoder that is registered as spacy_tommer.best_flat.v1."""
+    return best_flat_decode

@@ -5,13 +5,14 @@ Axis letters: M mentions of all Docs; T tokens of all Docs, one Doc after the ot
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_SPACE
 from spacy.tokens import Doc
 
-from .decode import greedy_decode, logit, threshold_decode
+from .borders import can_be_edge, crosses_break
+from .decode import FlatDecoder, greedy_decode, logit, threshold_decode
 from .units import edge_tokens
 
 Ints = NDArray[np.intp]
@@ -23,7 +24,7 @@ class Mentions:
     """Spans of tokens, in the order of the texts. Tokens are counted over all Docs.
 
     starts (Ints): First token of each mention. (M,)
-    ends (Ints): Its last token. (M,)
+    ends (Ints): Its end, exclusive. (M,)
     logits (Floats): Its logit. (M,)
     offsets (Ints): First token of each Doc, and T.
     """
@@ -50,30 +51,29 @@ class Mentions:
         """
         return self[self.logits > logit(threshold)]
 
-    def greedy(self, free: NDArray[np.bool_]) -> Ints:
-        """Pick mentions that do not overlap, by greedy decoding.
+    def flat(
+        self,
+        decoder: FlatDecoder = greedy_decode,
+        free: Optional[NDArray[np.bool_]] = None,
+    ) -> "Mentions":
+        """Pick mentions that do not overlap.
 
-        free (NDArray[bool]): Whether a token may be taken. (T,)
-        RETURNS (Ints): Indices of the picked mentions, in order.
-        """
-        return greedy_decode(self.starts, self.ends, self.logits, free)
-
-    def flat(self) -> "Mentions":
-        """Pick mentions that do not overlap, by greedy decoding, where no token is taken.
-
+        decoder (FlatDecoder): How they are picked.
+        free (Optional[NDArray[bool]]): Whether a token may be taken; by default all. (T,)
         RETURNS (Mentions): These mentions.
         """
-        return self[self.greedy(np.ones(self.offsets[-1], dtype="bool"))]
+        free = np.ones(self.offsets[-1], dtype="bool") if free is None else free
+        return self[decoder(self.starts, self.ends, self.logits, free)]
 
     def places(self, doc: Doc) -> list[tuple[int, int]]:
         """Find the characters of the mentions of one Doc.
 
         doc (Doc): The Doc, whose tokens are counted from 0 as `by_doc` does.
-        RETURNS (list[tuple[int, int]]): First character of each mention, and the one behind
-            its last.
+        RETURNS (list[tuple[int, int]]): Start and end (exclusive) of each mention, in
+            characters.
         """
         return [
-            (doc[start].idx, doc[end].idx + len(doc[end]))
+            (doc[start].idx, doc[end - 1].idx + len(doc[end - 1]))
             for start, end in zip(self.starts.tolist(), self.ends.tolist())
         ]
 
@@ -97,7 +97,8 @@ def find_mentions(
     docs: Sequence[Doc], logits: Floats, lengths: Ints, threshold: float
 ) -> Mentions:
     """Find the spans above a threshold that can be mentions: those that begin and end
-    where a token does, and not with white space.
+    where a token does, not with white space or an invisible character, and that do not
+    cross a blank line, a table cell, a list item or a tag.
 
     docs (Sequence[Doc]): The Docs.
     logits (Floats): Span logits of all their units, rows by end and columns by length - 1;
@@ -108,9 +109,10 @@ def find_mentions(
     """
     offsets = np.cumsum([0, *map(len, docs)])
     starts, ends, found = threshold_decode(logits, threshold)
-    solid = np.concatenate([doc.to_array(IS_SPACE) == 0 for doc in docs])
-    first, last = edge_tokens(lengths, solid)
-    starts, ends = first[starts], last[ends]
-    kept = np.flatnonzero((starts >= 0) & (ends >= 0))
+    edge = np.concatenate([can_be_edge(doc) for doc in docs])
+    first, last = edge_tokens(lengths, edge)
+    starts, ends = first[starts], last[ends - 1] + 1
+    kept = np.flatnonzero((starts >= 0) & (ends > 0))
+    kept = kept[~crosses_break(docs, starts[kept], ends[kept])]
     kept = kept[np.lexsort((ends[kept], starts[kept]))]
     return Mentions(starts[kept], ends[kept], found[kept], offsets)

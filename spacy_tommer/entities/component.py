@@ -15,7 +15,10 @@ from thinc.api import Model, Optimizer, fix_random_seed
 from thinc.types import Floats2d
 
 from ..decoding.decode import logit, sigmoid
-from ..settings import Setting
+from ..decoding.scores import install_score
+from ..head.shim import has_head
+from ..seals import Sealed
+from ..settings import Setting, as_flag, as_key, as_optional_probability
 from .candidates import candidates, mention_logits
 from .definitions import Labels, as_types, embed_labels, read_labels
 from .ents import earlier_ents, set_ents, set_spans
@@ -28,17 +31,15 @@ from .shipped import check_states, find_shipped, read_shipped_types, set_shipped
 Found = tuple[list[NDArray[np.intp]], Floats2d]
 
 
-class ZeroShot(TrainablePipe):
+class ZeroShot(Sealed, TrainablePipe):
     """Pipeline component that compares mentions with definitions of types.
 
     Settings can be changed at any time, and so can the labels: `set_labels`, `add_label`.
     """
 
-    mentions_key = Setting()
-    spans_key = Setting()
-    threshold = Setting(lambda value: value is None or logit(value))
-    keep_untyped = Setting()
-    overwrite_ents = Setting()
+    mentions_key = Setting(as_key)
+    keep_untyped = Setting(as_flag)
+    overwrite_ents = Setting(as_flag)
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class ZeroShot(TrainablePipe):
     ) -> None:
         """Initialize the component; the arguments are those of `make_zeroshot`, but for the
         pipe whose model embeds definitions."""
+        install_score()
         self.transformer = transformer
         self.vocab = transformer.vocab
         self.model = model
@@ -69,6 +71,36 @@ class ZeroShot(TrainablePipe):
         self.keep_untyped = keep_untyped
         self.overwrite_ents = overwrite_ents
         self.set_labels(labels)
+
+    @property
+    def spans_key(self) -> str:
+        """RETURNS (str): Key of doc.spans for the typed mentions."""
+        return self.cfg["spans_key"]
+
+    @spans_key.setter
+    def spans_key(self, value: str) -> None:
+        key = as_key("spans_key", value)
+        if key == self.mentions_key:
+            raise ValueError(
+                f"`spans_key` is {key!r}, the key of the mentions that are typed. Write "
+                f"typed "
+                'mentions to a key of their own, such as "entities".'
+            )
+        self.cfg["spans_key"] = key
+
+    @property
+    def threshold(self) -> float:
+        """RETURNS (float): Score of the best label that a typed mention must exceed: the
+        one that was set, or else that of the head. Setting None takes the head's again.
+        """
+        if self.cfg["threshold"] is not None:
+            return self.cfg["threshold"]
+        self.ensure_head()
+        return self.model.attrs["threshold"]
+
+    @threshold.setter
+    def threshold(self, value: Optional[float]) -> None:
+        self.cfg["threshold"] = as_optional_probability("threshold", value)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -118,7 +150,7 @@ class ZeroShot(TrainablePipe):
         """Score the mentions of Docs against every label, without modifying the Docs.
 
         docs (Iterable[Doc]): The Docs, with mentions and hidden states.
-        RETURNS (tuple): Of each Doc, first token and the token behind the last of its
+        RETURNS (tuple): Of each Doc, first token and end (exclusive) of its
             mentions; and, for all of them, the logits of each label against none plus
             tommer's logit of the mention. (M, C)
         """
@@ -138,27 +170,26 @@ class ZeroShot(TrainablePipe):
 
     def ensure_head(self) -> None:
         """Take the shipped head for the transformer, unless there is a head."""
-        if self.model.shims[0]._model is None:
+        if not has_head(self.model):
             set_shipped(self.model, *find_shipped(self.transformer, self.model))
 
     def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
         """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
 
         docs (Iterable[Doc]): The Docs.
-        found (tuple): What `predict` gave.
+        found (tuple): What `predict` returned.
         """
         spans, logits = found
-        own = self.model.attrs["threshold"]
-        least = logit(own if self.threshold is None else self.threshold)
+        least = logit(self.threshold)
         offset = 0
         for doc, places in zip(docs, spans):
             scores = logits[offset : offset + len(places)]
             offset += len(places)
             best = scores.argmax(axis=1) if self.labels else np.zeros(len(places), "i")
             top = scores.max(axis=1, initial=-np.inf)
-            self.annotate(doc, places, best, sigmoid(top).tolist(), top > least)
+            self.write_spans(doc, places, best, sigmoid(top).tolist(), top > least)
 
-    def annotate(
+    def write_spans(
         self,
         doc: Doc,
         places: NDArray[np.intp],
@@ -169,7 +200,7 @@ class ZeroShot(TrainablePipe):
         """Write the mentions of one Doc.
 
         doc (Doc): The Doc.
-        places (NDArray): First token and the token behind the last of each. (m, 2)
+        places (NDArray): Start and end (exclusive) of each, in tokens. (m, 2)
         best (NDArray): Its best label. (m,)
         scores (Sequence[float]): The probability of that. (m,)
         typed (NDArray): Whether it has a type. (m,)

@@ -11,6 +11,7 @@ from spacy.training import Example
 
 from ..decoding.decode import greedy_decode
 from ..decoding.ents import fill_ents
+from ..decoding.scores import install_score
 
 Scores = Sequence[float]
 
@@ -48,6 +49,7 @@ class EntsWriter:
     """
 
     def __init__(self, spans_key: str, mentions_key: str, overwrite_ents: bool) -> None:
+        install_score()
         self.spans_key = spans_key
         self.mentions_key = mentions_key
         self.overwrite_ents = overwrite_ents
@@ -133,6 +135,6 @@ def set_ents(
         for ent in earlier:
             free[ent.start : ent.end] = False
     starts = np.array([span.start for span in spans], dtype="intp")
-    ends = np.array([span.end - 1 for span in spans], dtype="intp")
+    ends = np.array([span.end for span in spans], dtype="intp")
     picked = [spans[i] for i in greedy_decode(starts, ends, np.array(scores), free)]
     fill_ents(doc, picked, (*earlier, *untyped))

@@ -81,7 +81,7 @@ def make_zeroshot(
             f"{name!r} types the mentions of tommer by the states of a transformer, and "
             "there is none before it. Start from a pipeline that has both:\n"
             '    nlp = spacy_tommer.load("minilm")\n'
-            f'    nlp.add_pipe("tommer_zeroshot", before="doc_cleaner")'
+            f'    nlp.add_pipe("tommer_zeroshot")'
         )
     return ZeroShot(
         transformers[-1],

@@ -13,7 +13,7 @@ from thinc.types import Floats2d
 from thinc.util import get_array_module
 
 from ..backbone.states import read_states
-from ..head.model import HeadShim, place_head
+from ..head.shim import HeadShim, place_head
 from ..tensors import from_bytes, to_bytes
 from .head import TypeHead
 
@@ -26,8 +26,8 @@ class TypeQuestion:
     """Mentions, and the types that they are compared with.
 
     docs (Sequence[Doc]): Docs with states.
-    spans (Sequence[NDArray]): Of each Doc, first token and the token behind the last of
-        its mentions. (m, 2) each
+    spans (Sequence[NDArray]): Of each Doc, start and end (exclusive) of its
+        mentions. (m, 2) each
     definitions (NDArray): The vector of each type. (C, d)
     """
 
@@ -44,11 +44,11 @@ def TypeScorer(
     """Build the model of the `tommer_zeroshot` component.
 
     layer (Optional[int]): The block whose states mentions are read at, counted from 0; by
-        default the last one that the transformer gives.
+        default the last one that the transformer writes.
     definition_layer (Optional[int]): The block for definitions, with the same default.
     hidden (int): Hidden units of the projection of mentions.
-    RETURNS (Model[TypeQuestion, Floats2d]): The model. It gives logits of each type against
-        none, one row per mention.
+    RETURNS (Model[TypeQuestion, Floats2d]): The model. It returns logits of each type
+        against none, one row per mention.
     """
     shim = HeadShim(None, serialize_model=write, deserialize_model=read)
     return Model(
@@ -97,8 +97,13 @@ def read_type_head(data: bytes, origin: str) -> tuple[TypeHead, dict[str, str]]:
         raise ValueError(f"{origin} holds no head that types mentions.")
     width, hidden = weights["mention.5.weight"].shape
     head = TypeHead(width, hidden)
-    head.load_state_dict(weights)
-    return head, metadata
+    try:
+        head.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{origin} is damaged: its tensors make no head ({error})."
+        ) from error
+    return head.eval(), metadata
 
 
 def read(head: Any, data: bytes, device: torch.device) -> Optional[TypeHead]:
@@ -170,7 +175,7 @@ def span_vectors(states: Any, lengths: NDArray, spans: NDArray) -> Any:
 
     states (Floats2d): One state for each token that has one. (N, d)
     lengths (NDArray): Whether a token has a state. (T,)
-    spans (NDArray): First token and the token behind the last of each span. (m, 2)
+    spans (NDArray): Start and end (exclusive) of each span, in tokens. (m, 2)
     RETURNS (Floats2d): Their vectors; a token without a state has that of the one before.
         (m, 3d)
     """

@@ -7,7 +7,8 @@ from spacy.tokens import Doc
 from spacy_transformers import Transformer
 from thinc.api import Model
 
-from ..backbone.model import BackboneShim, made_by
+from ..backbone.model import spec_of
+from ..backbone.states import BackboneData
 from ..head.checkpoints import MODELS
 from .head import TypeHead
 from .model import read_type_head, set_type_head
@@ -90,16 +91,11 @@ def reads(transformer: Transformer, model: Model) -> dict[str, str]:
     RETURNS (dict[str, str]): Hash of the backbone's weights, the block for mentions, that
         for definitions, and the passes.
     """
-    shims = transformer.model.shims
-    if not (shims and isinstance(shims[0], BackboneShim)):
-        maker = {"sha256": "", "layers": (None,), "passes": 1}
-    else:
-        maker = made_by(transformer.model)
+    spec = spec_of(transformer.model)
     blocks = {
-        name: str(maker["layers"][-1] if model.attrs[name] is None else model.attrs[name])
-        for name in ("layer", "definition_layer")
+        name: str(spec.layer(model.attrs[name])) for name in ("layer", "definition_layer")
     }
-    return {"sha256": maker["sha256"], **blocks, "passes": str(maker["passes"])}
+    return {"sha256": spec.sha256, **blocks, "passes": str(spec.passes)}
 
 
 def check_states(docs: Sequence[Doc], transformer: Transformer, model: Model) -> None:
@@ -109,8 +105,9 @@ def check_states(docs: Sequence[Doc], transformer: Transformer, model: Model) ->
     transformer (Transformer): The pipe that reads definitions.
     model (Model): The model that reads the states.
     """
-    own = reads(transformer, model)["sha256"]
-    if any(len(d) and getattr(d._.trf_data, "sha256", own) != own for d in docs):
+    own = spec_of(transformer.model).sha256
+    states = (doc._.trf_data for doc in docs if len(doc))
+    if any(isinstance(data, BackboneData) and data.spec.sha256 != own for data in states):
         raise ValueError(
             "The states come from another transformer than that which reads definitions. "
             'Add the component with nlp.add_pipe("tommer_zeroshot"), not from another '

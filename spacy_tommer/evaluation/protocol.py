@@ -179,7 +179,7 @@ def written_spans(nlp: Language, texts: Sequence[str]) -> tuple[list[Doc], Menti
         )
     offsets = np.cumsum([0, *map(len, docs)])
     places = {
-        (offset + span.start, offset + span.end - 1)
+        (offset + span.start, offset + span.end)
         for doc, offset in zip(docs, offsets.tolist())
         for span in doc.spans[MENTIONS]
     }
@@ -228,7 +228,7 @@ def logits_of(
     wanted = []
     for gold, doc, offset in zip(places, docs, spans.offsets.tolist()):
         first = {token.idx: offset + token.i for token in doc}
-        last = {token.idx + len(token): offset + token.i for token in doc}
+        last = {token.idx + len(token): offset + token.i + 1 for token in doc}
         for start, end in gold:
             fits = start in first and end in last
             wanted.append(first[start] * width + last[end] if fits else -1)

@@ -3,14 +3,15 @@
 import json
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
 
 from ..backbone.sources import install_line
+from ..backbone.spec import BackboneSpec
 from ..tensors import from_bytes, to_bytes
 from .head import MentionHead
-from .matching import make_matching
+from .matching import MatchingSlot, ToM, as_slot
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -40,25 +41,39 @@ def head_to_bytes(head: MentionHead, **metadata: str) -> bytes:
     return to_bytes(head.state_dict(), settings)
 
 
-def head_from_bytes(data: bytes, origin: str) -> tuple[MentionHead, dict[str, str]]:
+def head_from_bytes(
+    data: bytes, origin: str, slot: Optional[MatchingSlot] = None
+) -> tuple[MentionHead, dict[str, str]]:
     """Read a head from safetensors.
 
     data (bytes): A whole safetensors file.
     origin (str): Where it comes from, for errors.
+    slot (Optional[MatchingSlot]): What built its matching; by default one of ours, which
+        the file names.
     RETURNS (tuple[MentionHead, dict[str, str]]): The head and the file's metadata.
     """
     weights, metadata = from_bytes(data, origin)
     if "value.weight" not in weights or not {"max_length", "matching"} <= set(metadata):
         raise ValueError(f"{origin} holds no head of this version of spacy_tommer.")
-    width = weights["value.weight"].shape[1]
-    rank = weights["matching.query"].shape[-1] if "matching.query" in weights else 1
-    length = int(metadata["max_length"])
-    hidden = len(weights.get("edges.inner.bias", ()))
-    kind, layers, heads = json.loads(metadata["matching"])
-    matching = make_matching(kind, width, rank, length, tuple(layers), tuple(heads))
-    head = MentionHead(width, rank, length, hidden, matching)
-    head.load_state_dict(weights)
-    return head, metadata
+    try:
+        width = weights["value.weight"].shape[1]
+        length = int(metadata["max_length"])
+        kind, layers, heads = json.loads(metadata["matching"])
+        if slot is None or slot.kind != kind:
+            query = weights.get("matching.query")
+            slot = as_slot(kind, None if query is None else query.shape[-1])
+        matching = slot.build(width, length, tuple(layers), tuple(heads))
+        head = MentionHead(width, matching, len(weights.get("edges.inner.bias", ())))
+        head.load_state_dict(weights)
+        finite = all(bool(tensor.isfinite().all()) for tensor in weights.values())
+    except (ValueError, TypeError, IndexError, RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"{origin} is damaged, or of another version of spacy_tommer: its tensors and "
+            f"settings do not make a head ({error})."
+        ) from error
+    if not finite:
+        raise ValueError(f"{origin} is damaged: it has weights that are no finite numbers.")
+    return head.eval(), metadata
 
 
 def shipped_models() -> list[str]:
@@ -85,19 +100,21 @@ def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
     return head_from_bytes(path.read_bytes(), str(path))
 
 
-def check_backbone(metadata: dict[str, str], sha256: str, layer: int, unit: str) -> None:
+def check_backbone(
+    metadata: dict[str, str], spec: BackboneSpec, layer: Optional[int], unit: str
+) -> None:
     """Refuse states that a shipped head was not trained on.
 
     metadata (dict[str, str]): Metadata of the head.
-    sha256 (str): Hash of the weights of the backbone.
-    layer (int): The block that is read, counted from 0.
+    spec (BackboneSpec): The backbone that makes the states.
+    layer (Optional[int]): The block that is read, counted from 0.
     unit (str): What a state stands for.
     """
-    if sha256 != metadata["sha256"]:
+    if spec.sha256 != metadata["sha256"]:
         raise ValueError(
             f"The head was trained on {metadata['backbone']} with weights of the "
             f"SHA-256 {metadata['sha256']}, and this backbone has other weights "
-            f"({sha256 or 'of no known hash'}). Get the right ones with: "
+            f"({spec.sha256 or 'of no known hash'}). Get the right ones with: "
             f"{install_line(metadata['backbone'])}"
         )
     for name, value in (("layer", str(layer)), ("unit", unit)):
@@ -123,10 +140,13 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
         weights = {ours: weights[theirs] for theirs, ours in RELEASED.items()}
         weights["mixing"] = weights["mixing"].flatten()
         # The released window is the largest distance from start to end.
-        max_length = fields["sliding_window"] + 1
-        head = MentionHead(*weights["matching.query"].shape, max_length)
+        max_length = check_count(fields, "sliding_window") + 1
+        width, rank = weights["matching.query"].shape
+        head = MentionHead(width, ToM(width, rank, max_length))
         head.load_state_dict(weights)
-        definition = {"llm_name": fields["llm_name"], "layer": fields["layer"]}
+        definition = {"llm_name": fields["llm_name"], "layer": check_count(fields, "layer")}
+        if not isinstance(definition["llm_name"], str) or ".." in definition["llm_name"]:
+            raise ValueError(f"llm_name is {definition['llm_name']!r}, no name of a model")
     except FileNotFoundError as error:
         raise ValueError(
             f"The ToMMeR checkpoint {folder} lacks {error.filename}."
@@ -153,3 +173,11 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
                 f"{value!r}, the setting of the released weights, can be read."
             )
     return head, definition
+
+
+def check_count(fields: dict[str, Any], name: str) -> int:
+    """Read a whole number from 0 to 1,000 of a definition.json."""
+    value = fields[name]
+    if type(value) is not int or not 0 <= value <= 1000:
+        raise ValueError(f"{name} is {value!r}, no whole number from 0 to 1000")
+    return value

@@ -4,13 +4,9 @@ Axis letters: N units of all texts, one after the other; B texts; d width of a s
 width of all that is read of a unit; L longest span in units.
 """
 
-from typing import Optional
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
-
-from .matching import ToM
 
 
 class MentionHead(nn.Module):
@@ -22,33 +18,23 @@ class MentionHead(nn.Module):
     of a text do not depend on its neighbours.
 
     width (int): Width of a state, d.
-    rank (int): Rank of the query and key projections of ToM.
-    max_length (int): Longest span, in units.
+    matching (nn.Module): What matches the end and the start of a span, as a `MatchingSlot`
+        builds it. Its `max_length` is the longest span, in units.
     hidden (int): Hidden units of the values that are added at the edges of a span; 0 for
         the head of the paper, without them.
-    matching (Optional[nn.Module]): What gives the match of end and start, as
-        `make_matching` builds it, with a rank and a max_length of its own; by default ToM,
-        the cosine of projected states.
     """
 
-    def __init__(
-        self,
-        width: int,
-        rank: int = 64,
-        max_length: int = 25,
-        hidden: int = 0,
-        matching: Optional[nn.Module] = None,
-    ) -> None:
+    def __init__(self, width: int, matching: nn.Module, hidden: int = 0) -> None:
         super().__init__()
-        if min(width, rank, max_length) < 1 or hidden < 0:
+        self.max_length = max_length = matching.max_length
+        if min(width, max_length) < 1 or hidden < 0:
             raise ValueError(
-                f"width ({width}), rank ({rank}) and max_length ({max_length}) of a "
-                f"MentionHead must be 1 or more, and hidden ({hidden}) 0 or more."
+                f"width ({width}) and max_length ({max_length}) of a MentionHead are 1 or "
+                f"more, and hidden ({hidden}) is 0 or more."
             )
         self.width = width
         self.hidden = hidden
-        self.matching = matching or ToM(width, rank, max_length)
-        self.max_length = max_length = self.matching.max_length
+        self.matching = matching
         self.value = nn.Linear(width, 1)
         self.edges = EdgeValues(width, hidden, max_length) if hidden else None
         # match, min pool, max pool, value at the end, value behind the end

@@ -5,13 +5,14 @@ that is read of a unit; r rank; L longest span in units; Y layers; H heads of qu
 heads of keys; s width of a head; C units in a block.
 """
 
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Optional, Protocol, Union
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize, pad
 
-Matching = Literal["tom", "ltqk", "lcattn"]
+from ..backbone.attention import Attention, Heads
 
 BLOCK = 64
 
@@ -31,6 +32,7 @@ class ToM(nn.Module):
 
     def __init__(self, width: int, rank: int, max_length: int) -> None:
         super().__init__()
+        check_rank(rank)
         self.reads = width
         self.max_length = max_length
         self.query = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
@@ -70,6 +72,7 @@ class LTQK(nn.Module):
         self, width: int, rank: int, max_length: int, heads: tuple[int, int, int]
     ) -> None:
         super().__init__()
+        check_rank(rank)
         self.reads = width + (heads[0] + heads[1]) * heads[2]
         self.heads = heads
         self.bound = float(heads[0])
@@ -141,32 +144,112 @@ class LCAttn(nn.Module):
         return logsigmoid(total + self.weights.bias)
 
 
-def make_matching(
-    kind: Matching,
-    width: int,
-    rank: int,
-    max_length: int,
-    layers: tuple[int, ...] = (),
-    heads: tuple[int, int, int] = (1, 1, 1),
-) -> nn.Module:
-    """Build what a head matches by.
+class MatchingSlot(Protocol):
+    """What `[components.tommer.model.matching]` names: it builds the module that matches.
 
-    kind (str): "tom", "ltqk" or "lcattn".
-    width (int): Width of a state.
-    rank (int): Rank of the projections, which LCAttn has none of.
-    max_length (int): Longest span, in units.
-    layers (tuple[int]): The blocks whose attention scores are read.
-    heads (tuple[int, int, int]): Heads of the queries, heads of the keys, and their width,
-        in the language model.
-    RETURNS (nn.Module): It maps vectors of units to matches. (N, D) to (N, L)
+    A module has the attributes `reads`, the width of the vectors that it takes; `bound`,
+    the largest match; and `max_length`, its longest span. It maps (N, D) to (N, L).
     """
-    if kind == "tom":
-        return ToM(width, rank, max_length)
-    if kind == "ltqk":
-        return LTQK(width, rank, max_length, heads)
-    if kind == "lcattn":
+
+    kind: str
+    attention: Optional[Attention]
+    rank: int
+
+    def build(
+        self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
+    ) -> nn.Module:
+        """Build the module.
+
+        width (int): Width of a state.
+        max_length (int): Longest span, in units.
+        layers (tuple[int, ...]): The blocks of the backbone that are read.
+        heads (tuple[int, int, int]): Shape of its attention, as in `BackboneSpec`.
+        RETURNS (nn.Module): The module.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ToMSlot:
+    """spacy_tommer.ToM.v1: match hidden states.
+
+    rank (int): Rank of the query and key projections.
+    """
+
+    rank: int = 64
+    kind = "tom"
+    attention = None
+
+    def build(
+        self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
+    ) -> nn.Module:
+        """Build ToM."""
+        return ToM(width, self.rank, max_length)
+
+
+@dataclass(frozen=True)
+class LTQKSlot:
+    """spacy_tommer.LTQK.v1: match the queries and keys of the block that is read, for a
+    backbone with `attention = "queries_keys"`.
+
+    rank (int): Rank of the projections of each head.
+    """
+
+    rank: int = 64
+    kind = "ltqk"
+    attention = "queries_keys"
+
+    def build(
+        self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
+    ) -> nn.Module:
+        """Build LTQK."""
+        return LTQK(width, self.rank, max_length, heads)
+
+
+@dataclass(frozen=True)
+class LCAttnSlot:
+    """spacy_tommer.LCAttn.v1: match by the attention scores of all blocks, for a backbone
+    with `attention = "scores"` and the same `max_length`."""
+
+    kind = "lcattn"
+    attention = "scores"
+    rank = 1
+
+    def build(
+        self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
+    ) -> nn.Module:
+        """Build LCAttn."""
         return LCAttn(width, max_length, layers, heads)
-    raise ValueError(f'`matching` is "tom", "ltqk" or "lcattn", not {kind!r}.')
+
+
+# The slots by the names that files of heads, and configs of the old form, call them.
+SLOTS: dict[str, type] = {slot.kind: slot for slot in (ToMSlot, LTQKSlot, LCAttnSlot)}
+
+
+def as_slot(matching: Union[str, MatchingSlot], rank: Optional[int]) -> MatchingSlot:
+    """Read the setting `matching` of a config in both its forms.
+
+    matching (Union[str, MatchingSlot]): A slot; or in the old form "tom", "ltqk", "lcattn".
+    rank (Optional[int]): The rank of the old form, which stood beside it.
+    RETURNS (MatchingSlot): The slot. ValueError is raised for another name.
+    """
+    if isinstance(matching, str):
+        if matching not in SLOTS:
+            raise ValueError(
+                f"`matching` is {matching!r}, and not one of {', '.join(SLOTS)}. Write:\n"
+                "    [components.tommer.model.matching]\n"
+                '    @layers = "spacy_tommer.ToM.v1"'
+            )
+        matching = SLOTS[matching]()
+    if rank is None or isinstance(matching, LCAttnSlot):
+        return matching
+    return replace(matching, rank=rank)
+
+
+def check_rank(rank: int) -> None:
+    """Refuse a rank below 1."""
+    if rank < 1:
+        raise ValueError(f"`rank` of a matching is 1 or more, and not {rank}.")
 
 
 def band_product(query: Tensor, key: Tensor, length: int) -> Tensor:

@@ -1,8 +1,8 @@
 """Tommer.v1: from the states on the Docs to span logits, the thinc side of the head."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Optional
+from functools import partial
+from typing import Any, Optional, Union
 
 import numpy as np
 import torch
@@ -11,114 +11,93 @@ from spacy_transformers.data_classes import TransformerData
 from thinc.api import (
     ArgsKwargs,
     Model,
-    Optimizer,
-    PyTorchShim,
-    get_torch_default_device,
     torch2xp,
     xp2torch,
 )
-from thinc.types import Floats2d, FloatsXd, Ragged
+from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module
-from torch.nn.utils import clip_grad_norm_
 
-from ..backbone.attention import Attention
+from ..backbone.spec import BackboneSpec
 from ..backbone.states import Unit, read_attention, read_states
 from .checkpoints import head_from_bytes, head_to_bytes
 from .head import MentionHead
-from .matching import Matching, make_matching
+from .matching import MatchingSlot, ToMSlot, as_slot
+from .shim import HeadShim, find_head, has_head, place_head
 
 # Units that the head scores at once, so that its memory does not grow with the batch.
 BATCH_UNITS = 16384
 
-# What each matching reads besides states.
-READS: dict[Matching, Optional[Attention]] = {
-    "tom": None,
-    "ltqk": "queries_keys",
-    "lcattn": "scores",
-}
+DEFAULT_MATCHING = ToMSlot()
 
 
 def Tommer(
     unit: Unit = "token",
     layer: Optional[int] = None,
-    rank: int = 64,
+    rank: Optional[int] = None,
     max_length: int = 25,
     hidden: int = 128,
-    matching: Matching = "tom",
+    matching: Union[str, MatchingSlot] = DEFAULT_MATCHING,
 ) -> Model[list[Doc], list[Ragged]]:
     """Build the model of the `tommer` component.
 
     unit (str): What a state stands for: "token" or "piece".
     layer (Optional[int]): The block that is read, counted from 0; by default the last
-        one that the transformer gives.
-    rank (int): Rank of the query and key projections; LCAttn has none.
+        one that the transformer writes.
+    rank (Optional[int]): Rank of `matching`, as configs of the old form set it here.
     max_length (int): Longest mention, in units.
     hidden (int): Hidden units of the values that are added at the edges of a mention; 0 for
         the head of the paper.
-    matching (str): What gives the match of a mention's end and start: "tom", the states;
-        "ltqk", the queries and keys of the block, for a backbone with `attention =
-        "queries_keys"`; or "lcattn", the attention scores of all its `layers`, for one with
-        `attention = "scores"` and the same `max_length`.
-    RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it gives span
+    matching (MatchingSlot): How the start and the end of a mention are matched:
+        spacy_tommer.ToM.v1, spacy_tommer.LTQK.v1, spacy_tommer.LCAttn.v1 or your own.
+    RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it returns span
         logits, one row per unit and one column per length, and how many units each
-        token has.
+        token has. ValueError is raised for settings that do not go together.
     """
+    slot = as_slot(matching, rank)
     if unit not in ("token", "piece"):
         raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
-    if matching not in READS:
-        raise ValueError(f"`matching` is one of {', '.join(READS)}, not {matching!r}.")
-    if matching == "lcattn" and unit != "token":
+    if slot.attention == "scores" and unit != "token":
         raise ValueError(
             'LCAttn reads the attention scores between tokens. Write `unit = "token"`.'
         )
-    settings = {
-        "rank": rank,
-        "max_length": max_length,
-        "hidden": hidden,
-        "matching": matching,
-    }
-    shim = HeadShim(None, serialize_model=to_bytes, deserialize_model=from_bytes)
+    shim = HeadShim(
+        None, serialize_model=to_bytes, deserialize_model=partial(from_bytes, slot=slot)
+    )
     return Model(
         "tommer",
         forward,
-        init=init,
+        init=partial(init, slot=slot),
         dims={"nI": None},
-        attrs={"unit": unit, "layer": layer, **settings},
+        attrs={
+            "unit": unit,
+            "layer": layer,
+            "rank": slot.rank,
+            "max_length": max_length,
+            "hidden": hidden,
+            "matching": slot.kind,
+            "attention": slot.attention,
+        },
         shims=[shim],
     )
 
 
-class HeadShim(PyTorchShim):
-    """Hold a head. `grad_clip` of the optimizer bounds the norm of all its gradients
-    together, as in the paper (appendix B), where thinc bounds each parameter's; and weight
-    decay leaves vectors alone: the mixing weights and the biases."""
-
-    def finish_update(self, optimizer: Optimizer) -> None:
-        """Update the weights."""
-        if optimizer.grad_clip:
-            clip_grad_norm_(self._model.parameters(), optimizer.grad_clip)
-        decay = optimizer.L2
-
-        def update(key: tuple, weights: FloatsXd, gradient: FloatsXd) -> tuple:
-            optimizer.L2 = decay if weights.ndim > 1 else 0.0
-            return optimizer(key, weights, gradient)
-
-        super().finish_update(update)
-        optimizer.L2 = decay
-
-
-def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
+def init(
+    model: Model,
+    X: Optional[Sequence[Doc]] = None,
+    Y: Any = None,
+    slot: MatchingSlot = DEFAULT_MATCHING,
+) -> None:
     """Make a new head, as wide as the states of the given Docs, unless there is one."""
-    if model.shims[0]._model is None:
+    if not has_head(model):
         doc = next(doc for doc in X if len(doc))
         attrs = model.attrs
         width = read_states(doc, attrs["layer"], attrs["unit"]).dataXd.shape[1]
         data = doc._.trf_data
         check_attention(model, data)
-        rank, length = attrs["rank"], attrs["max_length"]
-        layers, heads = getattr(data, "layers", (0,)), getattr(data, "heads", (1, 1, 1))
-        matching = make_matching(attrs["matching"], width, rank, length, layers, heads)
-        set_head(model, MentionHead(width, rank, length, attrs["hidden"], matching))
+        length = attrs["max_length"]
+        spec = getattr(data, "spec", BackboneSpec(layers=(0,)))
+        matching = slot.build(width, length, spec.layers, spec.heads)
+        set_head(model, MentionHead(width, matching, attrs["hidden"]))
 
 
 def get_head(model: Model) -> MentionHead:
@@ -127,7 +106,7 @@ def get_head(model: Model) -> MentionHead:
     model (Model): A model of the architecture Tommer.v1.
     RETURNS (MentionHead): Its head.
     """
-    head = model.shims[0]._model
+    head = find_head(model)
     if head is None:
         raise ValueError(
             "tommer has no weights yet. Load a pipeline that has them "
@@ -150,28 +129,9 @@ def set_head(model: Model, head: MentionHead) -> None:
         "max_length": head.max_length,
         "hidden": head.hidden,
     }
-    if head.matching.kind != "lcattn":
+    if hasattr(head.matching, "query"):
         have["rank"] = head.matching.query.shape[-1]
     place_head(model, head, have, "tommer")
-
-
-def place_head(model: Model, head: Any, have: dict[str, Any], component: str) -> None:
-    """Put a head into a model whose config says the same of it.
-
-    model (Model): A model with a `HeadShim`.
-    head (Any): The head, a torch module with a `width`.
-    have (dict[str, Any]): Its settings, which attributes of the model hold, too.
-    component (str): The component, for the error.
-    """
-    for name, value in have.items():
-        if model.attrs[name] != value:
-            raise ValueError(
-                f"The head was made with {name} = {value!r}, and the config says "
-                f"{model.attrs[name]!r}. Write in [components.{component}.model]:\n"
-                f"    {name} = {json.dumps(value)}"
-            )
-    model.set_dim("nI", head.width, force=True)
-    model.shims[0]._model = head.to(get_torch_default_device())
 
 
 def to_bytes(head: Optional[MentionHead]) -> bytes:
@@ -180,10 +140,10 @@ def to_bytes(head: Optional[MentionHead]) -> bytes:
 
 
 def from_bytes(
-    head: Optional[MentionHead], data: bytes, device: torch.device
+    head: Optional[MentionHead], data: bytes, device: torch.device, slot: MatchingSlot
 ) -> Optional[MentionHead]:
     """Read the head of a model, if it had one, for thinc."""
-    return head_from_bytes(data, "The saved head")[0].to(device) if data else None
+    return head_from_bytes(data, "The saved head", slot)[0].to(device) if data else None
 
 
 def read(model: Model, doc: Doc) -> Ragged:
@@ -196,13 +156,13 @@ def read(model: Model, doc: Doc) -> Ragged:
     """
     layer, unit = model.attrs["layer"], model.attrs["unit"]
     states = read_states(doc, layer, unit)
-    wanted = READS[model.attrs["matching"]]
+    wanted = model.attrs["attention"]
     if wanted is None or not len(states.dataXd):
         return states
     data = doc._.trf_data
     check_attention(model, data)
-    one = data.layers[-1] if layer is None else layer
-    besides = read_attention(doc, data.layers if wanted == "scores" else [one], unit)
+    layers = data.spec.layers if wanted == "scores" else [data.spec.layer(layer)]
+    besides = read_attention(doc, layers, unit)
     xp = get_array_module(states.dataXd)
     both = xp.concatenate([states.dataXd, besides.dataXd], axis=1)
     return Ragged(both, states.lengths)
@@ -214,27 +174,28 @@ def check_attention(model: Model, data: TransformerData) -> None:
     model (Model): A model of the architecture Tommer.v1.
     data (TransformerData): What a Doc carries.
     """
-    wanted = READS[model.attrs["matching"]]
-    given = getattr(data, "attention", None)
-    if wanted is not None and given != wanted:
+    wanted = model.attrs["attention"]
+    spec = getattr(data, "spec", BackboneSpec())
+    if wanted is not None and spec.attention != wanted:
         raise ValueError(
-            f'`matching = "{model.attrs["matching"]}"` reads attention, and the '
-            f"transformer gives {given or 'none'}. Write in "
+            f"The matching {model.attrs['matching']!r} reads attention ({wanted}), and the "
+            f"transformer writes {spec.attention or 'none'}. Write in "
             "[components.transformer.model]:\n"
             f'    @architectures = "spacy_tommer.Backbone.v1"\n    attention = "{wanted}"'
         )
     if wanted != "scores":
         return
-    if data.max_length != model.attrs["max_length"]:
+    if spec.max_length != model.attrs["max_length"]:
         raise ValueError(
-            f"The transformer gives scores to {data.max_length} tokens, and the head reads "
+            f"The transformer writes scores to {spec.max_length} tokens, and the head "
+            f"reads "
             f"{model.attrs['max_length']}. Give both the same `max_length`."
         )
-    head = model.shims[0]._model
-    if head is not None and head.matching.layers != data.layers:
+    head = find_head(model)
+    if head is not None and head.matching.layers != spec.layers:
         raise ValueError(
             f"The head reads attention of `layers = {list(head.matching.layers)}`, and the "
-            f"transformer gives {list(data.layers)}."
+            f"transformer writes those of {list(spec.layers)}."
         )
 
 

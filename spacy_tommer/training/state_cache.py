@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,8 @@ from spacy_transformers.data_classes import WordpieceBatch
 from thinc.types import Ragged
 from transformers.utils import ModelOutput
 
-from ..backbone.model import BackboneShim, cut_model, made_by
+from ..backbone.model import backbone_name, cut_model, is_backbone, spec_of
+from ..backbone.spec import BackboneSpec
 from ..backbone.states import BackboneData, Unit, read_attention, read_states
 from ..files import write_aside
 
@@ -33,14 +33,15 @@ class CachedStates:
     layers (list[NDArray]): States of each layer, one Doc after the other. (N, d)
     attention (list[NDArray]): What of their attention is kept besides, if anything.
     lengths (NDArray): How many units each token has. (T,)
-    maker (dict[str, Any]): What a Doc shall tell of the backbone, by fields of
-        BackboneData.
+    spec (BackboneSpec): The backbone.
+    unit (str): What a state stands for: "token" or "piece".
     """
 
     layers: list[NDArray[np.float16]]
     attention: list[NDArray[np.float16]]
     lengths: NDArray[np.int32]
-    maker: dict[str, Any]
+    spec: BackboneSpec
+    unit: Unit
 
     def __post_init__(self) -> None:
         self.bounds = np.concatenate([[0], np.cumsum(self.lengths)])
@@ -49,7 +50,7 @@ class CachedStates:
         """Get the states of one Doc.
 
         start (int): Its first token, counted over the chunk.
-        end (int): The token behind its last.
+        end (int): Its end, exclusive.
         RETURNS (BackboneData): What the Doc carries in `doc._.trf_data`.
         """
         first, last = self.bounds[start], self.bounds[end]
@@ -63,7 +64,8 @@ class CachedStates:
             WordpieceBatch.empty(),
             output,
             Ragged(np.arange(last - first), self.lengths[start:end]),
-            **self.maker,
+            self.spec,
+            self.unit,
         )
 
 
@@ -78,8 +80,7 @@ class StateCache:
     """
 
     def __init__(self, folder: Path, pipe: Transformer, unit: Unit = "token") -> None:
-        shim = pipe.model.shims[0] if pipe.model.shims else None
-        if not isinstance(shim, BackboneShim):
+        if not is_backbone(pipe.model):
             raise ValueError(
                 "Only the states of a frozen backbone are kept on disk. Write in "
                 f"[components.{pipe.name}.model]:\n"
@@ -87,24 +88,22 @@ class StateCache:
             )
         self.pipe = pipe
         self.unit = unit
-        self.maker = {**made_by(pipe.model), "unit": unit}
-        self.layers = self.maker["layers"]
+        self.spec = spec = spec_of(pipe.model)
         self.width = cut_model(pipe.model).config.hidden_size
-        window, stride = self.maker["windows"]
-        name = f"{self.maker['sha256'][:16]}-{unit}-{window}-{stride}"
-        if self.maker["passes"] > 1:
-            name += f"-{self.maker['passes']}"
+        name = f"{spec.sha256[:16]}-{unit}-{spec.window}-{spec.stride}"
+        if spec.passes > 1:
+            name += f"-{spec.passes}"
         self.folder = folder / "states" / name
 
     def bytes_per_unit(self) -> int:
         """RETURNS (int): Bytes that the states of a unit take on disk."""
-        heads, key_heads, width = self.maker["heads"]
+        heads, key_heads, width = self.spec.heads
         kinds = {
             None: 0,
             "queries_keys": (heads + key_heads) * width,
-            "scores": heads * self.maker["max_length"],
+            "scores": heads * self.spec.max_length,
         }
-        return 2 * (self.width + kinds[self.maker["attention"]]) * len(self.layers)
+        return 2 * (self.width + kinds[self.spec.attention]) * len(self.spec.layers)
 
     def path(self, key: str, layer: int, attention: bool = False) -> Path:
         """Name a file of a chunk.
@@ -116,16 +115,16 @@ class StateCache:
         """
         folder = str(layer)
         if attention:
-            folder += f"-{self.maker['attention']}"
-        if attention and self.maker["attention"] == "scores":
-            folder += f"-{self.maker['max_length']}"
+            folder += f"-{self.spec.attention}"
+        if attention and self.spec.attention == "scores":
+            folder += f"-{self.spec.max_length}"
         return self.folder / folder / f"{key}.safetensors"
 
     def paths(self, key: str) -> list[Path]:
         """Name all files of a chunk: those of the states, and behind them those of what is
         kept of the attention."""
-        kinds = [False] if self.maker["attention"] is None else [False, True]
-        return [self.path(key, layer, kind) for kind in kinds for layer in self.layers]
+        kinds = [False] if self.spec.attention is None else [False, True]
+        return [self.path(key, layer, kind) for kind in kinds for layer in self.spec.layers]
 
     def __contains__(self, key: str) -> bool:
         return all(path.is_file() for path in self.paths(key))
@@ -144,9 +143,11 @@ class StateCache:
         lengths = []
         to_numpy = self.pipe.model.ops.to_numpy
         for doc in self.pipe.pipe(docs, batch_size=len(docs)):
-            read = [read_states(doc, layer, self.unit) for layer in self.layers]
+            read = [read_states(doc, layer, self.unit) for layer in self.spec.layers]
             if len(paths) > len(read) and len(read[0].dataXd):
-                read += [read_attention(doc, [layer], self.unit) for layer in self.layers]
+                read += [
+                    read_attention(doc, [layer], self.unit) for layer in self.spec.layers
+                ]
             for part, states in zip(parts, read):
                 part.append(to_numpy(states.dataXd))
             lengths.append(read[0].lengths)
@@ -157,7 +158,7 @@ class StateCache:
             if not np.abs(states).max(initial=0) < np.finfo("float16").max:
                 layer, _, kind = path.parent.name.partition("-")
                 raise ValueError(
-                    f"What block {layer} of {self.pipe.model.shims[0].name!r} gives "
+                    f"What block {layer} of {backbone_name(self.pipe.model)!r} gives "
                     f"({kind or 'its states'}) is too large for half precision, in which "
                     "it is cached. Take an earlier block."
                 )
@@ -191,8 +192,9 @@ class StateCache:
             self.write(key, make_docs())
         files = [open_arrays(path) for path in self.paths(key)]
         arrays = [file_["states"] for file_ in files]
-        count = len(self.layers)
-        return CachedStates(arrays[:count], arrays[count:], files[0]["lengths"], self.maker)
+        count = len(self.spec.layers)
+        lengths = files[0]["lengths"]
+        return CachedStates(arrays[:count], arrays[count:], lengths, self.spec, self.unit)
 
 
 def hash_docs(docs: Sequence[Doc]) -> str:

@@ -1,0 +1,73 @@
+"""Where mentions may begin and end, and what they may not cross: rules on tokens.
+
+Axis letters: T tokens of a Doc; M mentions.
+"""
+
+import re
+from collections.abc import Sequence
+from unicodedata import category
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import IS_SPACE
+from spacy.tokens import Doc
+
+Ints = NDArray[np.intp]
+
+# Control and format characters: zero-width spaces, marks of direction, NUL and the like.
+INVISIBLE = ("Cc", "Cf")
+BLANK_LINE = re.compile(r"(\r\n|\n|\r(?!\n))[^\S\r\n]*[\r\n]")
+LINE_BREAK = re.compile(r"[\r\n]")
+BULLET = re.compile(r"[-*+\u2022\u25aa\u2013]|\(?(\d{1,3}|[A-Za-z])[.)]")
+TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
+
+
+def can_be_edge(doc: Doc) -> NDArray[np.bool_]:
+    """Tell which tokens a mention may begin and end with.
+
+    doc (Doc): The Doc.
+    RETURNS (NDArray[bool]): False for white space, and for a token that begins or ends with
+        an invisible character. (T,)
+    """
+    solid = doc.to_array(IS_SPACE) == 0
+    if not doc.text.isprintable():
+        for token in doc:
+            edges = token.text[0] + token.text[-1]
+            if any(category(char) in INVISIBLE for char in edges):
+                solid[token.i] = False
+    return solid
+
+
+def crosses_break(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[np.bool_]:
+    """Tell which mentions hold a break of the text between their tokens.
+
+    docs (Sequence[Doc]): The Docs.
+    starts (Ints): Start of each mention, tokens counted over all Docs. (M,)
+    ends (Ints): Its end, exclusive. (M,)
+    RETURNS (NDArray[bool]): Whether it crosses a break. (M,)
+    """
+    breaks = np.concatenate([[0], *(find_breaks(doc) for doc in docs)])
+    seen = np.cumsum(breaks)
+    return seen[ends] > seen[starts]
+
+
+def find_breaks(doc: Doc) -> NDArray[np.bool_]:
+    """Find the tokens that no mention holds: blank lines, tabs, bars between table cells,
+    line breaks before a list item, and in text with tags each token with a part of one.
+
+    doc (Doc): The Doc.
+    RETURNS (NDArray[bool]): Whether a token is such a break. (T,)
+    """
+    breaks = np.zeros(len(doc), dtype="bool")
+    for i in np.flatnonzero(doc.to_array(IS_SPACE)).tolist():
+        text = doc[i].text
+        item = i + 1 < len(doc) and BULLET.fullmatch(doc[i + 1].text)
+        breaks[i] = bool(
+            "\t" in text or BLANK_LINE.search(text) or (item and LINE_BREAK.search(text))
+        )
+    text = doc.text
+    if "|" in text:
+        breaks |= [not token.text.strip("|") for token in doc]
+    if "<" in text and TAG.search(text):
+        breaks |= ["<" in token.text or ">" in token.text for token in doc]
+    return breaks

@@ -1,0 +1,83 @@
+"""Hashes of the files of a saved component, so that damage is told when it is loaded."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Union
+
+FILE = "hashes.json"
+
+
+class Sealed:
+    """What a component does besides when it is saved and loaded; it stands before the class
+    of spaCy among its bases."""
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save the component, and the hash of each of its files.
+
+        path (Union[str, Path]): Its folder.
+        exclude (Iterable[str]): What is not saved.
+        """
+        super().to_disk(path, exclude=exclude)  # type: ignore[misc]
+        seal(Path(path))
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> Any:
+        """Load the component. ValueError, which names the file, is raised for damaged ones.
+
+        path (Union[str, Path]): Its folder.
+        exclude (Iterable[str]): What is not loaded.
+        RETURNS (Any): The component.
+        """
+        check_seal(Path(path))
+        try:
+            return super().from_disk(path, exclude=exclude)  # type: ignore[misc]
+        except Exception as error:  # a parser of damaged files raises errors of all kinds
+            raise ValueError(
+                f"The files in {path} are damaged, or of another version: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Hash the files of a folder.
+
+    folder (Path): The folder.
+    RETURNS (dict[str, str]): SHA-256 in hexadecimal by name.
+    """
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != FILE
+    }
+
+
+def seal(folder: Path) -> None:
+    """Write the hashes of the files of a folder beside them.
+
+    folder (Path): The folder.
+    """
+    content = json.dumps(file_hashes(folder), indent=2)
+    (folder / FILE).write_text(content, encoding="utf-8")
+
+
+def check_seal(folder: Path) -> None:
+    """Compare the files of a folder with their hashes; there are none in a folder that was
+    saved before version 0.2.
+
+    folder (Path): The folder. ValueError, which names the file, is raised for damage.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return
+    try:
+        wanted = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"The file {path} is damaged ({error}). Copy the pipeline again."
+        ) from error
+    have = file_hashes(folder)
+    for name, digest in wanted.items():
+        if have.get(name) != digest:
+            state = "is damaged: it is not what was saved" if name in have else "is missing"
+            raise ValueError(f"The file {folder / name} {state}. Copy the pipeline again.")
