@@ -41,9 +41,9 @@ from spacy_tommer.evaluation.means import mean
 from spacy_tommer.evaluation.tables import rpf, table
 
 # Python puts the folder of the script first, and the script has the name of the package.
-sys.path.remove(str(Path(__file__).resolve().parent))
+sys.path = [path for path in sys.path if path != str(Path(__file__).resolve().parent)]
 
-from gliner import GLiNER
+from gliner import GLiNER  # noqa: E402
 
 TWO_WORDS = """political party, academic journal, astronomical object, chemical compound,
 chemical element, musical artist, musical instrument, music genre, literary genre"""
@@ -110,7 +110,7 @@ def load_model(name: str, blocks: int, hidden: int) -> Any:
 
 
 def backbone_of(model: Any) -> torch.nn.Module:
-    """Give the pretrained part of a model."""
+    """Return the pretrained part of a model."""
     layer = model.model.token_rep_layer
     return (layer.bert_layer if hasattr(layer, "bert_layer") else layer.decoder_layer).model
 
@@ -153,7 +153,7 @@ def batches(parts: Parts) -> Iterator[Parts]:
 def train(
     model: Any, parts: Parts, seconds: float, rate: float, head_rate: float
 ) -> list[float]:
-    """Train for some seconds, and give the losses; a rate of 0 freezes the backbone."""
+    """Train for some seconds, and return the losses; a rate of 0 freezes the backbone."""
     collate = model.data_collator_class(
         model.config, data_processor=model.data_processor, prepare_labels=True
     )

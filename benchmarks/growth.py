@@ -17,11 +17,11 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = {
     "convert": (
-        "-m reproduction.verbs.convert training {data} {folder}/corpus "
+        "-m reproduction convert training {data} {folder}/corpus "
         "--sets craft --dev-share 0.2"
     ),
     "cache": (
-        "-m reproduction.verbs.cache {config} {folder}/corpus/train --cache {folder}/cache"
+        "-m reproduction cache {config} {folder}/corpus/train --cache {folder}/cache"
     ),
     "train": (
         "-m spacy train {config} --output {folder}/training "
@@ -30,14 +30,14 @@ STEPS = {
         "--training.batcher.size 3500 --training.eval_frequency {updates}"
     ),
     "evaluate": (
-        "-m reproduction.verbs.evaluate {folder}/training/model-last --benchmarks "
+        "-m reproduction evaluate mentions {folder}/training/model-last --benchmarks "
         "{folder}/corpus/train --output {folder}/metrics"
     ),
 }
 
 
 def peak(command: str, log: Path) -> int:
-    """Run a command of Python; give its peak memory in bytes."""
+    """Run a command of Python, and return its peak memory in bytes."""
     with log.open("a") as file_:
         process = subprocess.Popen(
             [sys.executable, *command.split()], cwd=ROOT, stdout=file_, stderr=file_
@@ -58,7 +58,7 @@ def take(source: Path, target: Path, texts: int) -> None:
 
 
 def measure(
-    source: Path, texts: int = 1200, config: Path = ROOT / "configs/minilm.cfg"
+    source: Path, texts: int = 1200, config: Path = ROOT / "configs/mentions.cfg"
 ) -> None:
     """Take TEXTS and ten times TEXTS sentences of SOURCE, a file of the CRAFT corpus."""
     peaks: dict[str, list[int]] = {name: [] for name in STEPS}
@@ -68,7 +68,7 @@ def measure(
             take(source, data / "train/CRAFT/train.tsv", times * texts)
             for name, command in STEPS.items():
                 filled = command.format(
-                    data=data, folder=folder, config=config, updates=texts // 10
+                    data=data, folder=folder, config=config, updates=max(texts // 10, 1)
                 )
                 peaks[name].append(peak(filled, Path(folder, "log")))
     for name, (small, large) in peaks.items():

@@ -28,9 +28,8 @@ STEPS = {
 }
 
 
-def start(step: str, folder: Path) -> subprocess.Popen:
-    """Start a step of the project."""
-    command = [sys.executable, "-m", "spacy", "project", "run", step, "."]
+def start(command: list[str], folder: Path) -> subprocess.Popen:
+    """Start a command in a group of processes of its own."""
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -50,7 +49,52 @@ def digest(folder: Path, pattern: str) -> str:
     return whole.hexdigest()
 
 
-def check(times: int = 5, seed: int = 0) -> None:
+def check(
+    command: list[str],
+    folder: Path,
+    made: Path,
+    pattern: str,
+    times: int,
+    rng: random.Random,
+) -> bool:
+    """Kill a command at random moments, run it again, and see that it makes the same.
+
+    command (list[str]): The command.
+    folder (Path): Where it runs.
+    made (Path): The folder that it writes.
+    pattern (str): The files in it that are the same in each run.
+    times (int): How often it is killed.
+    rng (random.Random): Draws the moments.
+    RETURNS (bool): Whether each run made the same.
+    """
+    begun = time.monotonic()
+    if start(command, folder).wait():
+        raise SystemExit(f"{' '.join(command)} fails without being killed")
+    seconds = time.monotonic() - begun
+    expected = digest(made, pattern)
+    # The lock of a project would tell that the step is done already.
+    lock, kept = folder / "project.lock", folder / "project.lock.kept"
+    for i in range(times):
+        if lock.exists():
+            lock.rename(kept)
+        shutil.rmtree(made)
+        process = start(command, folder)
+        moment = rng.uniform(0, seconds)
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        status = start(command, folder).wait()
+        same = digest(made, pattern) == expected and not status
+        print(f"killed after {moment:.1f} s: {i + 1} of {times}", end=" ")
+        print("the same" if same else "DIFFERENT", flush=True)
+        if not same:
+            return False
+        if kept.exists():
+            kept.replace(lock)
+    return True
+
+
+def main(times: int = 5, seed: int = 0) -> None:
     """Kill each step TIMES times."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as temporary:
@@ -60,29 +104,11 @@ def check(times: int = 5, seed: int = 0) -> None:
             shutil.copytree(ROOT / part, folder / part)
         shutil.copy(ROOT / "project.yml", folder)
         for step, (name, pattern) in STEPS.items():
-            made = folder / name
-            begun = time.monotonic()
-            if start(step, folder).wait():
-                raise SystemExit(f"{step} fails without being killed")
-            seconds = time.monotonic() - begun
-            expected = digest(made, pattern)
-            for i in range(times):
-                # The lock would tell that the step is done already.
-                (folder / "project.lock").rename(folder / "project.lock.kept")
-                shutil.rmtree(made)
-                process = start(step, folder)
-                moment = rng.uniform(0, seconds)
-                time.sleep(moment)
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                status = start(step, folder).wait()
-                same = digest(made, pattern) == expected
-                print(f"{step} killed after {moment:.1f} s: {i + 1} of {times}", end=" ")
-                print("the same" if same and not status else "DIFFERENT", flush=True)
-                if status or not same:
-                    raise SystemExit(1)
-                (folder / "project.lock.kept").replace(folder / "project.lock")
+            print(step)
+            command = [sys.executable, "-m", "spacy", "project", "run", step, "."]
+            if not check(command, folder, folder / name, pattern, times, rng):
+                raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    typer.run(check)
+    typer.run(main)

@@ -1,7 +1,7 @@
 """What training from cached states and self-distillation cost, next to the backbone pass
 that fills the cache.
 
-OMP_NUM_THREADS=1 python benchmarks/training.py configs/minilm.cfg corpus/train corpus/dev
+OMP_NUM_THREADS=1 python benchmarks/training.py configs/mentions.cfg corpus/train corpus/dev
 
 Seconds are those of the processor, which other work on the machine does not change much.
 """
@@ -30,7 +30,6 @@ from spacy_tommer.training.chunks import read_chunk
 from spacy_tommer.training.corpus import open_states, prepare_corpus
 from spacy_tommer.training.state_cache import StateCache
 
-ANNOTATE = "reproduction.verbs.annotate"
 SECONDS: dict[str, float] = defaultdict(float)
 
 
@@ -62,7 +61,7 @@ def timed_items(function: Callable, part: str) -> Callable:
 
 
 def fill(config: Path, corpora: list[Path], cache: Path) -> int:
-    """Fill a cache; give the number of tokens of the first corpus."""
+    """Fill a cache, and return the number of tokens of the first corpus."""
     nlp = load_model_from_config(load_config(config), auto_fill=True)
     states = StateCache(cache, nlp.get_pipe("transformer"))
     start = time.process_time()
@@ -77,8 +76,8 @@ def fill(config: Path, corpora: list[Path], cache: Path) -> int:
 
 def distil(corpus: Path, output: Path, teacher: Path, cache: Path) -> None:
     """Annotate a corpus with a teacher, as the project does it."""
-    call = [sys.executable, "-m", ANNOTATE, corpus, output, teacher, "--cache", cache]
-    subprocess.run(list(map(str, call)), check=True)
+    call = ["reproduction", "distil", corpus, output, teacher, "--cache", cache]
+    subprocess.run([sys.executable, "-m", *map(str, call)], check=True)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     SECONDS["annotation"] = usage.ru_utime + usage.ru_stime
 
@@ -91,7 +90,7 @@ def measure(
     seconds by part."""
     cache = Path(tempfile.mkdtemp(dir="."))
     tokens = fill(config, [corpus, dev], cache)
-    steps = epochs * tokens // 3500
+    steps = max(epochs * tokens // 3500, 1)
     update = timed(Tommer.update, "forward and backward")
     Tommer.update = update
     Tommer.finish_update = timed(Tommer.finish_update, "optimizer")

@@ -54,7 +54,7 @@ def folders(make_nlp, tmp_path, monkeypatch):
         ("convert training empty out --sets craft", "craft"),
         ("convert training empty out --sets nothing", "no corpus 'nothing'"),
         ("convert training empty out --sets craft:much", "much"),
-        ("convert pile-ner nowhere.jsonl out", "nowhere.jsonl"),
+        ("convert pile-ner types.json out --max-errors 0", "--max-errors 0"),
         ("convert benchmarks empty out --sets ai", "ai"),
         ("convert typed nowhere.txt out", "nowhere.txt"),
         ("lengths empty --tokenizer nowhere/nothing", "nowhere/nothing"),

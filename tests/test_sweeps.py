@@ -212,3 +212,15 @@ def test_variants_are_trained_from_cached_attention(plan, matching, tmp_path):
         if matching == "ltqk"
         else {"0", "1", "0-scores-25", "1-scores-25"}
     )
+
+
+def test_the_benchmark_of_variants(plan):
+    from benchmarks import variants
+
+    variants.compare(plan, "tiny", Path("out"), Path("cache"))
+    report = Path("out/tiny-0.md").read_text("utf-8")
+    for name in ("ToM", "LTQK", "LTQK, block 0", "LCAttn", "dot product", "MHSA"):
+        assert f"| {name} |" in report
+    made = {path: path.stat().st_mtime_ns for path in Path("out/tiny/0").iterdir()}
+    variants.compare(plan, "tiny", Path("out"), Path("cache"))
+    assert made == {path: path.stat().st_mtime_ns for path in made}
