@@ -73,10 +73,10 @@ def test_batches_add_up():
     one.add(logits, gold, ["A", "B"], [True, False])
     parts.add(logits[:1], gold[:0])
     parts.add(logits[1:], gold, ["A", "B"], [True, False])
-    assert one.report(0.8) == parts.report(0.8)
-    assert one.report(0.8)["found"] == 2
-    assert one.report(0.8)["inner"] == {"r": 1.0, "right": 1, "gold": 1}
-    assert one.report(0.8)["types"]["B"] == {"r": 0.0, "right": 0, "gold": 1}
+    assert one.details(0.8) == parts.details(0.8)
+    assert one.details(0.8)["found"] == 2
+    assert one.details(0.8)["inner"] == {"r": 1.0, "right": 1, "gold": 1}
+    assert one.details(0.8)["types"]["B"] == {"r": 0.0, "right": 0, "gold": 1}
 
 
 def test_ten_times_the_spans_take_the_same_memory():

@@ -34,7 +34,7 @@ def test_protocol_agrees_with_the_pipeline(make_nlp):
         assert flat.at(0.6)[key] == pytest.approx(expected[f"flat_{key}"])
     assert 0 < nested.at(0.5)["r"] < 1
     recall = expected["spans_mentions_per_type"]["THING"]["r"]
-    assert nested.report(0.5)["types"]["THING"]["r"] == pytest.approx(recall)
+    assert nested.details(0.5)["types"]["THING"]["r"] == pytest.approx(recall)
     assert (nested.texts, nested.tokens) == (3, sum(map(len, gold)))
 
 
@@ -88,7 +88,7 @@ def test_spans_without_scores():
     nested, flat = score_docs(nlp, [gold, empty, unlucky])
     assert flat is None
     # Found: Ada, Lovelace, Mr., Babbage, No. Gold: Ada Lovelace, Ada, Babbage.
-    report = nested.report(0.5)
+    report = nested.details(0.5)
     assert (report["right"], report["found"], report["gold"]) == (2, 5, 3)
     assert (report["r"], report["p"], report["f"]) == pytest.approx((2 / 3, 2 / 5, 0.5))
     assert report["per_100_tokens"] == pytest.approx(100 * 5 / 7)

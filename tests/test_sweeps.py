@@ -12,7 +12,7 @@ from run_verb import run_verb
 from spacy.tokens import DocBin
 
 from reproduction.analyses.plans import Run, read_plan
-from reproduction.analyses.sweep_reports import corpus_size, draw
+from reproduction.analyses.sweep_tables import corpus_size, draw
 from reproduction.analyses.sweeps import read_row, train_head
 from spacy_tommer.evaluation.protocol import score_docs, score_examples
 from spacy_tommer.training.corpus import CachedCorpus

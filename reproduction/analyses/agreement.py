@@ -183,8 +183,6 @@ def find_both(
 ) -> tuple[set[tuple[int, Place]], set[tuple[int, Place]]]:
     """Find the mentions of texts, nested and flat.
 
-    nlp (Language): The pipeline.
-    texts (Sequence[str]): The texts.
     threshold (Optional[float]): Threshold in place of the pipeline's own; a pipeline that
         writes no flat segmentation takes its other one for that.
     states (Optional[StateCache]): Where the states of the texts are kept.

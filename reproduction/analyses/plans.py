@@ -116,7 +116,6 @@ class Plan:
         """Hash what a run depends on besides its own settings, so that its row is not taken
         for that of another plan or of other corpora.
 
-        run (Run): The run.
         RETURNS (str): A hash in hexadecimal.
         """
         shared = [
@@ -158,7 +157,6 @@ def corpus_hash(folder: Path) -> str:
 def read_plan(path: Path) -> Plan:
     """Read the YAML file of a sweep.
 
-    path (Path): The file.
     RETURNS (Plan): The plan. ValueError is raised for what it lacks, does not know, or
         names and is not there.
     """

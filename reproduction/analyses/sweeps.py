@@ -27,7 +27,7 @@ from spacy_tommer.training.corpus import CachedCorpus
 
 from ..evaluation.plots import new_figure
 from .plans import Plan, Run, read_plan
-from .sweep_reports import write_sweep
+from .sweep_tables import write_sweep
 
 # Validation texts that spaCy scores on the way; all of them choose the threshold.
 PROGRESS_TEXTS = 50
@@ -36,8 +36,6 @@ PROGRESS_TEXTS = 50
 def overrides(plan: Plan, run: Run, cache: Path) -> dict[str, Any]:
     """Say what a run changes in the training config.
 
-    plan (Plan): The sweep.
-    run (Run): The run.
     cache (Path): The folder of the cache.
     RETURNS (dict[str, Any]): New values by the dotted names of their places.
     """
@@ -78,8 +76,6 @@ def train_head(
 ) -> Language:
     """Train the head of a run.
 
-    plan (Plan): The sweep.
-    run (Run): The run.
     cache (Path): The folder of the cache.
     head (Optional[nn.Module]): A head to train in place of the run's own; it maps vectors
         and lengths to logits as MentionHead does.
@@ -99,10 +95,8 @@ def train_head(
 def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any]:
     """Score the head of a run on the benchmarks.
 
-    plan (Plan): The sweep.
-    run (Run): The run.
     cache (Path): The folder of the cache.
-    nlp (Language): What `train_head` gave.
+    nlp (Language): What `train_head` returned.
     RETURNS (dict[str, Any]): The row of the run: its settings; the "parameters" of the
         head, and of the "blocks" of the backbone that it takes; plain means over the
         benchmarks at each of the "thresholds", and for "greedy" decoding at the
@@ -156,11 +150,9 @@ def score_run(plan: Plan, run: Run, cache: Path, nlp: Language) -> dict[str, Any
 def run_one(plan: Plan, run: Run, cache: Path, gpu_id: int = -1) -> dict[str, Any]:
     """Train and score the head of a run.
 
-    plan (Plan): The sweep.
-    run (Run): The run.
     cache (Path): The folder of the cache.
     gpu_id (int): The GPU, or -1.
-    RETURNS (dict[str, Any]): What `score_run` gives, the digest of the "plan", and the
+    RETURNS (dict[str, Any]): What `score_run` returns, the digest of the "plan", and the
         "seconds" that it took.
     """
     start = time.perf_counter()
@@ -200,10 +192,8 @@ def read_row(folder: Path, plan: Plan, run: Run) -> Optional[dict[str, Any]]:
     """Read the row of a run.
 
     folder (Path): The folder of the rows.
-    plan (Plan): The sweep.
-    run (Run): The run.
-    RETURNS (Optional[dict[str, Any]]): What `run_one` gave; None where there is no row, or
-        one of another plan.
+    RETURNS (Optional[dict[str, Any]]): What `run_one` returned; None where there is no row,
+        or one of another plan.
     """
     return load_row(folder / f"{run.key}.json", plan.digest(run))
 

@@ -25,19 +25,19 @@ def write_annotators(folder: Path, result: Mapping[str, Any]) -> None:
     """Write annotators.json and annotators.md.
 
     folder (Path): Where to write, made if need be.
-    result (Mapping[str, Any]): What `measure_annotators` gave.
+    result (Mapping[str, Any]): What `measure_annotators` returned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    report = "\n".join(to_markdown(result)) + "\n"
+    markdown = "\n".join(to_markdown(result)) + "\n"
     write_text_aside(folder / "annotators.json", shown)
-    write_text_aside(folder / "annotators.md", report)
+    write_text_aside(folder / "annotators.md", markdown)
 
 
 def to_markdown(result: Mapping[str, Any]) -> list[str]:
     """Write the report.
 
-    result (Mapping[str, Any]): What `measure_annotators` gave.
+    result (Mapping[str, Any]): What `measure_annotators` returned.
     RETURNS (list[str]): Its lines.
     """
     judge = [[name, *cells(one)] for name, one in result["judge"].items()]
@@ -54,7 +54,7 @@ def to_markdown(result: Mapping[str, Any]) -> list[str]:
 def majority_table(result: Mapping[str, Any]) -> list[str]:
     """Write the agreement of the majority with the judge, beside the paper's.
 
-    result (Mapping[str, Any]): What `measure_annotators` gave.
+    result (Mapping[str, Any]): What `measure_annotators` returned.
     RETURNS (list[str]): The lines of the table.
     """
     rows = [[name, *cells(one)] for name, one in result["sets"].items()]

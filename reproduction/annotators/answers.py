@@ -45,7 +45,6 @@ def read_answers(paths: Sequence[Path], ids: Collection[str]) -> dict[str, Answe
 def read_file(path: Path, ids: Collection[str]) -> Answers:
     """Read the answers of one annotator.
 
-    path (Path): The file.
     ids (Collection[str]): The ids of the judged spans.
     RETURNS (Answers): The answers by id.
     """
@@ -78,7 +77,6 @@ def read_csv(path: Path) -> Iterator[Row]:
     """Read a spreadsheet.
 
     path (Path): The file, with the columns id and verdict.
-    YIELDS (Row): Its rows.
     """
     with path.open(encoding="utf-8-sig", newline="") as file_:
         header = file_.readline()
@@ -100,7 +98,6 @@ def read_csv(path: Path) -> Iterator[Row]:
 def read_prodigy(path: Path) -> Iterator[Row]:
     """Read tasks that Prodigy exported.
 
-    path (Path): The file.
     YIELDS (Row): Its tasks.
     """
     with path.open(encoding="utf-8-sig") as file_:
@@ -125,8 +122,6 @@ def understood(
 
     words (dict[Any, Optional[Answer]]): The words of the format.
     word (Any): The answer.
-    path (Path): The file.
-    line (int): The line.
     RETURNS (Optional[Answer]): The answer, None for none.
     """
     if not isinstance(word, (str, type(None))) or word not in words:

@@ -89,7 +89,6 @@ def draw_tasks(tasks: Iterable[Task], size: int, seed: int) -> list[Task]:
 
     tasks (Iterable[Task]): The spans.
     size (int): How many of each set to draw at most.
-    seed (int): The seed.
     RETURNS (list[Task]): The sample, in random order.
     """
     generator = random.Random(seed)
@@ -127,7 +126,6 @@ def write_sample(folder: Path, draw: Callable[[], Sequence[Task]]) -> tuple[Path
 def write_csv(path: Path, tasks: Iterable[Task]) -> None:
     """Write a spreadsheet with an empty column for the verdicts.
 
-    path (Path): The file.
     tasks (Iterable[Task]): The spans. Neither verdicts nor sources are written.
     """
     # Excel takes a file for UTF-8 only with a byte order mark.
@@ -147,7 +145,6 @@ def plain(cell: str) -> str:
 def write_prodigy(path: Path, tasks: Sequence[Task]) -> None:
     """Write tasks for Prodigy, to be accepted or rejected.
 
-    path (Path): The file.
     tasks (Sequence[Task]): The spans. Neither verdicts nor sources are written.
     """
     with path.open("w", encoding="utf8") as file_:

@@ -17,7 +17,7 @@ F1_LINES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def plot_curves(results: Mapping[str, dict[str, Any]]) -> "Figure":
     """Plot the mean precision-recall curve of each pipeline.
 
-    results (Mapping[str, dict]): What `evaluate_pipeline` gave for each pipeline.
+    results (Mapping[str, dict]): What `evaluate_pipeline` returned for each pipeline.
     RETURNS (Figure): The plot: curves; the point of each decoding, filled for threshold
         decoding and hollow for greedy decoding; the paper's point; and lines of equal F1.
         ImportError is raised where matplotlib is not installed.
@@ -51,7 +51,6 @@ def new_figure(size: tuple[float, float]) -> "Figure":
 def add_recall_axes(figure: "Figure") -> "Axes":
     """Add axes for precision against recall, with lines of equal F1.
 
-    figure (Figure): The figure.
     RETURNS (Axes): The axes, in per cent.
     """
     axes = figure.add_subplot(

@@ -20,16 +20,16 @@ def write_protocol(
     """Write protocol.json, protocol.md and curves.png.
 
     folder (Path): Where to write, made if need be.
-    results (Mapping[str, dict]): What `evaluate_pipeline` gave for each pipeline.
+    results (Mapping[str, dict]): What `evaluate_pipeline` returned for each pipeline.
     left_out (Mapping[str, str]): Why a pipeline was left out.
     limit (int): How many texts of each set were taken; 0 for all. ImportError is raised,
-        behind the other files, where matplotlib is not installed.
+        after the other files, where matplotlib is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = {"limit": limit, "pipelines": results, "left_out": left_out}
     shown = json.dumps(content, indent=2, ensure_ascii=False)
-    report = to_markdown(results, left_out, limit)
+    markdown = to_markdown(results, left_out, limit)
     write_text_aside(folder / "protocol.json", shown)
-    write_text_aside(folder / "protocol.md", report)
+    write_text_aside(folder / "protocol.md", markdown)
     figure = plot_curves(results)
     write_aside(folder / "curves.png", lambda path: figure.savefig(path, format="png"))

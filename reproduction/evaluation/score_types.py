@@ -69,10 +69,10 @@ def score_pipeline(
     require_pipe(nlp, "tommer_zeroshot", path)
     scores: Scores = {}
     for name, labels in sets.items():
-        read = CachedCorpus(find_set(corpora, name), cache)
+        reader = CachedCorpus(find_set(corpora, name), cache)
         some = {key: text for key, text in labels.items() if key != CATCH_ALL}
-        [counts] = count_entities(nlp, read, labels)
-        [without] = count_entities(nlp, read, some)
+        [counts] = count_entities(nlp, reader, labels)
+        [without] = count_entities(nlp, reader, some)
         seen = [key for key, text in some.items() if is_known(key, text, names)]
         scores[name] = {
             "all": counts.measures()["f"],

@@ -88,9 +88,7 @@ class Inquiry:
     """A run of questions to a judge.
 
     server (Server): The judge.
-    log (VerdictLog): The log.
     budget (Budget): Ceilings of the run.
-    api_key (str): The API key.
     """
 
     def __init__(
@@ -148,7 +146,6 @@ class Inquiry:
     async def ask(self, client: Any, context: str, granted: Usage) -> None:
         """Ask about a span, and log the answer.
 
-        client (AsyncOpenAI): The client.
         context (str): The span in its context.
         granted (Usage): What was set aside for the question.
         """
@@ -233,10 +230,7 @@ def is_passing(error: Exception) -> bool:
 
 @contextmanager
 def stopping(run: Inquiry) -> Iterator[None]:
-    """Let a signal to stop end a run in good order; a second one ends it at once.
-
-    run (Run): The run.
-    """
+    """Let a signal to stop end a run in good order; a second one ends it at once."""
     # Python lets no other thread handle signals.
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -93,7 +93,7 @@ class Budget:
     def settle(self, granted: Usage, used: Usage) -> None:
         """Count what a question used instead of what was set aside for it.
 
-        granted (Usage): What `reserve` gave.
+        granted (Usage): What `reserve` returned.
         used (Usage): What was used.
         """
         self.reserved -= granted

@@ -29,7 +29,7 @@ class Candidate:
     tokens (int): Its length in tokens.
     gold (bool): Whether it is a gold mention.
     logits (dict[str, float]): Its logit for each pipeline that found it; inf where a
-        pipeline gives no scores.
+        pipeline has no scores.
     """
 
     key: Key
@@ -82,7 +82,7 @@ def add_found(
         doc.spans["mentions"].
     pipeline (str): Its name.
     floor (Optional[float]): Probability that a span must exceed; None for a pipeline that
-        gives no scores.
+        has no scores.
     """
     for name, part in docs.items():
         number = 0
@@ -107,12 +107,11 @@ def choose_thresholds(
     """Choose from which threshold on a pipeline's spans are candidates, and the thresholds
     that are measured.
 
-    nlp (Language): The pipeline.
     floor (Optional[float]): The least threshold; None for the pipeline's own.
     wanted (Sequence[float]): The thresholds to measure; if empty, the floor, the
         pipeline's own and THRESHOLDS, as far as they are not below the floor.
     RETURNS (tuple[Optional[float], list[Optional[float]]]): The floor, and the rising
-        thresholds; None for a pipeline that gives no scores.
+        thresholds; None for a pipeline without scores.
     """
     if not nlp.has_pipe("tommer"):
         return None, [None]
@@ -132,7 +131,7 @@ def rank(key: Key, seed: Hashable) -> bytes:
     that samples of different sizes and candidates share what they can.
 
     key (Key): The span.
-    seed (Hashable): Another seed gives another order.
+    seed (Hashable): Another seed means another order.
     RETURNS (bytes): To be compared with those of other spans.
     """
     return hashlib.sha256(repr((seed, *key)).encode("utf8")).digest()
@@ -141,9 +140,7 @@ def rank(key: Key, seed: Hashable) -> bytes:
 def draw_sample(candidates: Iterable[Candidate], size: int, seed: int) -> list[Candidate]:
     """Draw a random sample, every candidate with the same probability.
 
-    candidates (Iterable[Candidate]): The candidates.
     size (int): How many to draw at most.
-    seed (int): The seed.
     RETURNS (list[Candidate]): The sample in random order.
     """
     return heapq.nsmallest(size, candidates, key=lambda one: rank(one.key, seed))
@@ -154,7 +151,6 @@ def asking_order(keys: Iterable[Key], seed: int) -> list[Key]:
     is judged before a ceiling is a sample of candidates and of control spans alike.
 
     keys (Iterable[Key]): The spans.
-    seed (int): The seed.
     RETURNS (list[Key]): The spans in the order in which they are asked about.
     """
     return sorted(keys, key=lambda key: rank(key, (seed, "order")))
@@ -163,7 +159,6 @@ def asking_order(keys: Iterable[Key], seed: int) -> list[Key]:
 def show(text: str, start: int, end: int, width: int) -> str:
     """Show a span in its context.
 
-    text (str): The text.
     start (int): Start of the span in characters.
     end (int): Its end, exclusive.
     width (int): Characters on each side.

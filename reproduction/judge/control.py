@@ -21,7 +21,6 @@ def draw_control(
     taken (Collection[Key]): The spans that must not be drawn.
     sample (Sequence[Candidate]): The sample, whose lengths in tokens are taken.
     size (int): How many spans to draw.
-    seed (int): The seed.
     RETURNS (list[Candidate]): The spans, each once and none that begins or ends with
         white space or punctuation; fewer where the texts have no more. They may overlap
         mentions.

@@ -24,7 +24,6 @@ def write_judged(
     folder (Path): The folder, in place of the one that is there.
     docs (Docs): The gold Docs of each set; their own spans are kept.
     sample (Iterable[Candidate]): The spans of the sample.
-    verdicts (Verdicts): Their verdicts.
     """
     places: dict[tuple[str, int], list[tuple[int, int, str]]] = {}
     for one in sample:
@@ -67,7 +66,6 @@ def judged_doc(doc: Doc, places: Iterable[tuple[int, int, str]]) -> Doc:
 def split_tokens(doc: Doc, edges: set[int]) -> Doc:
     """Copy the tokens of a Doc, split at characters.
 
-    doc (Doc): The Doc.
     edges (set[int]): The characters.
     RETURNS (Doc): The new Doc, with the words and the entities of the other.
     """

@@ -56,10 +56,8 @@ def measure_pipeline(
 
     pipeline (str): Its name.
     threshold (Optional[float]): Probability that a span must exceed; None for a pipeline
-        that gives no scores.
-    pool (Iterable[Candidate]): All candidates.
+        without scores.
     sample (Sequence[Candidate]): Those of the sample.
-    verdicts (Verdicts): Their verdicts.
     RETURNS (dict[str, Any]): "threshold"; how many candidates were "found"; the
         "precision", which is the accepted share of those found, and the accepted share of
         the "gold" ones and of the "other" ones among them; the "recall", which is the
@@ -93,11 +91,9 @@ def measure_all(
     """Measure the gold mentions and all pipelines.
 
     thresholds (Mapping[str, Sequence[Optional[float]]]): The thresholds of each pipeline.
-    pool (Sequence[Candidate]): All candidates.
     sample (Sequence[Candidate]): Those of the sample.
-    verdicts (Verdicts): Their verdicts.
     RETURNS (dict[str, Any]): How many "candidates" there are; the accepted shares of the
-        "sample" and of "gold"; and in "pipelines" what `measure_pipeline` gives for each
+        "sample" and of "gold"; and in "pipelines" what `measure_pipeline` returns for each
         threshold.
     """
     pipelines = {
@@ -121,10 +117,8 @@ def measure_sets(
     """Measure all sets together, and each.
 
     thresholds (Mapping[str, Sequence[Optional[float]]]): The thresholds of each pipeline.
-    pool (Mapping[Key, Candidate]): All candidates.
     sample (Sequence[Candidate]): Those of the sample.
-    verdicts (Verdicts): Their verdicts.
-    RETURNS (dict[str, Any]): What `measure_all` gives for "all", and for each of "sets".
+    RETURNS (dict[str, Any]): What `measure_all` returns for "all", and for each of "sets".
     """
     parts: dict[str, list[Candidate]] = {}
     for one in pool.values():

@@ -54,7 +54,6 @@ def messages(context: str, again: bool = False) -> list[dict[str, str]]:
 def parse(answer: str) -> Verdict:
     """Read an answer.
 
-    answer (str): The answer.
     RETURNS (Verdict): The last sentence if it consists of yes or no, unless another
         sentence consists of the opposite; "unclear" for all else.
     """

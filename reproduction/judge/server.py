@@ -21,7 +21,6 @@ class Server:
 
     model (str): Name of the model.
     base_url (Optional[str]): Address of the server, up to /v1; None for OpenAI's.
-    temperature (float): The temperature.
     concurrency (int): Most requests at a time.
     max_retries (int): How often the client sends a request again that failed.
     timeout (float): Seconds to wait for an answer.
@@ -67,7 +66,6 @@ def read_api_key() -> str:
 def most_usage(messages: list[dict[str, str]], requests: int, seen: Usage) -> Usage:
     """Estimate what a question uses at most.
 
-    messages (list[dict[str, str]]): The messages.
     requests (int): How often they may be sent. One answer is counted: what a server bills
         for one that is lost on the way is not known.
     seen (Usage): The most tokens of questions and of answers so far: some servers put

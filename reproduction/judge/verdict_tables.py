@@ -29,13 +29,13 @@ def write_judgement(folder: Path, result: Mapping[str, Any]) -> None:
 
     folder (Path): Where to write.
     result (Mapping[str, Any]): "settings" by name; "run", what was used and is left; the
-        accepted share of "control"; what `measure_all` gives for "all" sets, and for each
+        accepted share of "control"; what `measure_all` returns for "all" sets, and for each
         of the "sets".
     """
     shown = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    report = "\n".join(to_markdown(result)) + "\n"
+    markdown = "\n".join(to_markdown(result)) + "\n"
     write_text_aside(folder / "judge.json", shown)
-    write_text_aside(folder / "judge.md", report)
+    write_text_aside(folder / "judge.md", markdown)
 
 
 def to_markdown(result: Mapping[str, Any]) -> list[str]:

@@ -24,8 +24,6 @@ START = b'{"key": "'
 def question_key(model: str, temperature: float, context: str) -> str:
     """Name a question: the same text is judged once for each model and instruction.
 
-    model (str): The model.
-    temperature (float): Its temperature.
     context (str): The span in its context.
     RETURNS (str): The key.
     """
@@ -53,7 +51,7 @@ class VerdictLog:
         self.file.seek(0)
         lines = self.file.read().split(b"\n")
         for number, line in enumerate(lines[:-1], 1):
-            self.remember(self.read(line, number))
+            self.remember(self.parse_line(line, number))
         if lines[-1]:
             self.repair(lines[-1], len(lines))
 
@@ -81,10 +79,9 @@ class VerdictLog:
     ) -> None:
         self.file.close()
 
-    def read(self, line: bytes, number: int) -> dict[str, Any]:
+    def parse_line(self, line: bytes, number: int) -> dict[str, Any]:
         """Read a line.
 
-        line (bytes): The line.
         number (int): Its number, from 1.
         RETURNS (dict[str, Any]): The answer.
         """
@@ -103,7 +100,7 @@ class VerdictLog:
     def repair(self, rest: bytes, number: int) -> None:
         """End a last line without its end: keep it if it is whole, or cut it off."""
         if rest.endswith(b"}") or not START.startswith(rest[: len(START)]):
-            self.remember(self.read(rest, number))
+            self.remember(self.parse_line(rest, number))
             self.file.write(b"\n")
         else:
             self.file.truncate(self.file.seek(0, os.SEEK_END) - len(rest))
@@ -137,7 +134,7 @@ class VerdictLog:
         """Look up a verdict.
 
         key (str): The question.
-        RETURNS (Optional[Verdict]): The first clear verdict; "unclear" behind the last
+        RETURNS (Optional[Verdict]): The first clear verdict; "unclear" after the last
             try; None where the question is open.
         """
         answers = self.answers.get(key, [])

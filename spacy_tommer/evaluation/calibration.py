@@ -49,7 +49,6 @@ def set_thresholds(
     that has the wanted recalls, `flat_threshold` the one with the best mean F1 of the flat
     segmentation. The pipeline's meta keeps the scores, as "calibration".
 
-    nlp (Language): The pipeline.
     dev (Path): A folder with a folder of DocBins for each set; or one that is a set.
     recall (float): The least recall of every set.
     mean_recall (float): The least plain mean of the recalls.
@@ -89,7 +88,7 @@ def recall_threshold(
     raise ValueError(
         f"Even at a threshold of {CANDIDATES[0]} the recall on {worst!r} is "
         f"{100 * recalls[worst]:.1f} % and the mean recall {100 * average:.1f} %; wanted "
-        f"are {100 * recall:.1f} % and {100 * mean_recall:.1f} %. Give a lower --recall "
+        f"are {100 * recall:.1f} % and {100 * mean_recall:.1f} %. Write a lower --recall "
         "or --mean-recall."
     )
 

@@ -121,11 +121,11 @@ class Scored:
         found = self.spans.above(threshold)
         return measure(self.gold.above(threshold), found, self.gold.total)
 
-    def report(self, threshold: float) -> dict[str, Any]:
+    def details(self, threshold: float) -> dict[str, Any]:
         """Measure the spans above a threshold, and the recall of parts of the gold.
 
         threshold (float): Probability that a span must exceed.
-        RETURNS (dict[str, Any]): What `at` gives; mentions per 100 tokens as
+        RETURNS (dict[str, Any]): What `at` returns; mentions per 100 tokens as
             "per_100_tokens"; and the recall with its counts of the gold mentions that lie
             inside another one, as "inner", and of each type, in "types".
         """

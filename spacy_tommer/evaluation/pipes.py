@@ -9,7 +9,6 @@ from spacy.language import Language
 def require_pipe(nlp: Language, name: str, origin: Union[Path, str]) -> Any:
     """Get a component.
 
-    nlp (Language): The pipeline.
     name (str): Name of the component.
     origin (Union[Path, str]): Where the pipeline is from, for the error.
     RETURNS (Any): The component.

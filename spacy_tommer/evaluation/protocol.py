@@ -68,7 +68,6 @@ def score_docs(
 def open_cache(nlp: Language, folder: Optional[Path]) -> Optional[StateCache]:
     """Open the cache for the states that a pipeline's tommer component reads.
 
-    nlp (Language): The pipeline.
     folder (Optional[Path]): The folder of the cache.
     RETURNS (Optional[StateCache]): The cache; None without a folder or a component.
     """
@@ -108,7 +107,6 @@ def add_batch(
     """Count what was found in a batch of texts.
 
     both (tuple[Scored, Scored]): Counts of all spans, and of the greedy segmentation.
-    gold (Sequence[Doc]): The gold Docs.
     docs (Sequence[Doc]): The tokens of the texts.
     spans (Mentions): All spans, in order. (S,)
     picked (Mentions): The greedy segmentation.
@@ -131,8 +129,6 @@ def find_spans(
     """Find the spans of texts: those that a tommer component scores, whatever its
     thresholds, or without one those that the pipeline writes.
 
-    nlp (Language): The pipeline.
-    texts (Sequence[str]): The texts.
     name (str): Name of the component.
     states (Optional[StateCache]): Where the states of the texts are kept.
     RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order.
@@ -147,9 +143,7 @@ def scored_spans(
 ) -> tuple[list[Doc], Mentions]:
     """Let a tommer component score spans, whatever its thresholds.
 
-    nlp (Language): The pipeline.
     name (str): Name of the component.
-    texts (Sequence[str]): The texts.
     states (Optional[StateCache]): Where their states are kept.
     RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order.
     """
@@ -166,8 +160,6 @@ def scored_spans(
 def written_spans(nlp: Language, texts: Sequence[str]) -> tuple[list[Doc], Mentions]:
     """Take the spans that a pipeline writes to doc.spans["mentions"].
 
-    nlp (Language): The pipeline.
-    texts (Sequence[str]): The texts.
     RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order, each once.
     """
     docs = list(nlp.pipe(texts))
@@ -191,8 +183,8 @@ def gold_places(doc: Doc) -> dict[Place, str]:
     """Get the gold mentions of a Doc, each once.
 
     doc (Doc): The gold Doc.
-    RETURNS (dict[Place, str]): Their types, by first character and the one behind the
-        last.
+    RETURNS (dict[Place, str]): Their types, by start and end (exclusive) in
+        characters.
     """
     places: dict[Place, str] = {}
     for span in doc.spans[MENTIONS]:

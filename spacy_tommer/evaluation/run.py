@@ -28,13 +28,12 @@ def evaluate_pipeline(
 ) -> dict[str, Any]:
     """Score a pipeline on sets of gold Docs.
 
-    nlp (Language): The pipeline.
     sets (dict[str, Path]): The folder of each set.
     limit (int): How many of the first texts of each set to take; 0 for all.
     desc (str): What the progress bar shows.
     cache (Optional[Path]): Folder that keeps the states of the texts.
     RETURNS (dict[str, Any]): "settings", the two thresholds; "sets", with "texts",
-        "tokens", "words_per_second" and the `report` of each decoding, "nested" and
+        "tokens", "words_per_second" and the `Scored.details` of each decoding, "nested" and
         "flat"; "means" for each decoding, "plain", "micro" and "weighted" by texts; and
         for a tommer component "average_precision", "precision_at_recall" and "curve".
     """
@@ -62,7 +61,7 @@ def evaluate_pipeline(
     for decoding, threshold in thresholds.items():
         if threshold is None:
             continue
-        reports = [corpora[decoding].report(threshold) for corpora in scored.values()]
+        reports = [corpora[decoding].details(threshold) for corpora in scored.values()]
         for entry, report in zip(results["sets"].values(), reports):
             entry[decoding] = report
         results["means"][decoding] = {
@@ -95,7 +94,6 @@ def threshold_free(corpora: list[Scored]) -> dict[str, Any]:
 def words_per_second(nlp: Language, docs: Iterable[Doc]) -> float:
     """Time a whole pipeline, once, on the first texts of a set.
 
-    nlp (Language): The pipeline.
     docs (Iterable[Doc]): The gold Docs of the texts.
     RETURNS (float): Tokens per second.
     """

@@ -30,7 +30,6 @@ def find_sets(folder: Path) -> dict[str, Path]:
 def read_docs(folder: Path, vocab: Vocab, limit: int = 0) -> Iterator[Doc]:
     """Read the Docs of a set.
 
-    folder (Path): Its folder.
     vocab (Vocab): Vocabulary of the Docs.
     limit (int): How many of the first Docs to read; 0 for all.
     YIELDS (Doc): The Docs, in the order of the files.

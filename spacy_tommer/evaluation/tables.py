@@ -28,7 +28,7 @@ def to_markdown(
 ) -> str:
     """Write the report of an evaluation.
 
-    results (Mapping[str, dict]): What `evaluate_pipeline` gave for each pipeline.
+    results (Mapping[str, dict]): What `evaluate_pipeline` returned for each pipeline.
     left_out (Mapping[str, str]): Why a pipeline was left out.
     limit (int): How many texts of each set were taken; 0 for all.
     RETURNS (str): An overview, and tables for each pipeline.
@@ -148,7 +148,6 @@ def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows for a spreadsheet.
 
-    path (Path): The file.
     rows (Sequence[Mapping[str, Any]]): The rows, with the same keys: the columns.
     """
     with path.open("w", encoding="utf-8", newline="") as stream:

@@ -68,7 +68,7 @@ class TypedCounts:
 
 def count_entities(
     nlp: Language,
-    read: Reader,
+    reader: Reader,
     labels: Mapping[str, str],
     thresholds: Sequence[float] = (),
     batch_size: int = 64,
@@ -76,7 +76,7 @@ def count_entities(
     """Let a pipeline find entities of given types, and count them.
 
     nlp (Language): A pipeline with `tommer_zeroshot`; its own labels come back after.
-    read (Reader): Gives examples whose predicted Docs carry hidden states.
+    reader (Reader): Yields examples whose predicted Docs carry hidden states.
     labels (Mapping[str, str]): Definitions by label. Gold entities of other labels do not
         count.
     thresholds (Sequence[float]): Thresholds of the component; by default its own.
@@ -91,7 +91,7 @@ def count_entities(
     )
     pipe.set_labels(labels)
     counts = [TypedCounts() for _ in thresholds or [own]]
-    for examples in minibatch(read(nlp), batch_size):
+    for examples in minibatch(reader(nlp), batch_size):
         docs = [example.predicted for example in examples]
         docs = list(nlp.get_pipe("tommer").pipe(docs, batch_size=batch_size))
         found = pipe.predict(docs)
@@ -116,7 +116,6 @@ def entities(doc: Doc) -> set[tuple[int, int, str]]:
 def is_known(label: str, definition: str, names: set[str]) -> bool:
     """Tell whether a type has a name that training texts have, too.
 
-    label (str): The label.
     definition (str): Its definition, which may begin with its name and a comma.
     names (set[str]): Names of the training types.
     RETURNS (bool): Whether it is among them.
@@ -170,8 +169,8 @@ def choose_type_threshold(
     """
     scores = {}
     for name, labels in sets.items():
-        read = CachedCorpus(find_set(corpora, name), cache)
-        counts = count_entities(nlp, read, labels, TYPE_CANDIDATES)
+        reader = CachedCorpus(find_set(corpora, name), cache)
+        counts = count_entities(nlp, reader, labels, TYPE_CANDIDATES)
         scores[name] = [count.measures()["f"] for count in counts]
     means = np.mean(list(scores.values()), axis=0)
     best = int(means.argmax())

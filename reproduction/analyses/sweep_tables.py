@@ -57,16 +57,15 @@ def write_sweep(folder: Path, plan: Plan, rows: Rows) -> None:
     """Write sweep.csv, sweep.md and the figures.
 
     folder (Path): Where to write.
-    plan (Plan): The sweep.
-    rows (Mapping[Run, dict]): The rows that there are. ImportError is raised, behind the
+    rows (Mapping[Run, dict]): The rows that there are. ImportError is raised, after the
         tables, where matplotlib is not installed.
     """
     rows = {run: rows[run] for run in plan.runs() if run in rows}
     flat = [flat_row(row) for row in rows.values()]
 
     write_aside(folder / "sweep.csv", lambda path: write_csv(path, flat))
-    report = "\n".join(["# Sweep", "", *summary(rows)]) + "\n"
-    write_text_aside(folder / "sweep.md", report)
+    markdown = "\n".join(["# Sweep", "", *summary(rows)]) + "\n"
+    write_text_aside(folder / "sweep.md", markdown)
     for name, figure in draw(plan, rows).items():
         write_aside(
             folder / f"{name}.png", lambda path, f=figure: f.savefig(path, format="png")
@@ -108,8 +107,6 @@ def summary(rows: Rows) -> list[str]:
 def draw(plan: Plan, rows: Rows) -> dict[str, "Figure"]:
     """Draw the figures.
 
-    plan (Plan): The sweep.
-    rows (Mapping[Run, dict]): Its rows.
     RETURNS (dict[str, Figure]): F1 against each setting that is varied, and against the
         size of the backbone, as "blocks" (figures 6 and 4); and "precision_recall"
         (figures 12 and 14).
