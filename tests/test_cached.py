@@ -1,9 +1,13 @@
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import spacy
 from conftest import TEXTS, add_backbone
+from safetensors import safe_open
+from safetensors.numpy import save
 from spacy.cli.train import train
 from spacy.tokens import Doc, DocBin, Span
 from thinc.api import Config
@@ -22,7 +26,7 @@ from spacy_tommer.training.corpus import CachedCorpus, prepare_corpus
 @pytest.fixture
 def corpus(tmp_path, monkeypatch):
     """Give a corpus of three DocBins: 24 texts with a mention each."""
-    monkeypatch.setattr(prepared, "CHUNK", 5)
+    monkeypatch.setattr(prepared, "DOCS_PER_CHUNK", 5)
     monkeypatch.setattr(cached, "MIXED", 3)
     nlp = spacy.blank("en")
     folder = tmp_path / "corpus"
@@ -168,19 +172,114 @@ def test_dense_targets_reach_the_loss(make_nlp, tmp_path):
 def test_half_written_files_are_never_used(make_nlp, corpus, tmp_path, monkeypatch):
     nlp = make_nlp()
     cache = tmp_path / "cache"
-    replace = aside.os.replace
-    monkeypatch.setattr(aside.os, "replace", lambda *paths: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        list(CachedCorpus(corpus, cache)(nlp))
-    assert list(cache.rglob("*.part"))
-    monkeypatch.setattr(aside.os, "replace", replace)
+    with monkeypatch.context() as patched:
+        patched.setattr(aside.os, "replace", lambda *paths: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(CachedCorpus(corpus, cache)(nlp))
+    assert not list(cache.rglob("*.part"))
     assert len(list(CachedCorpus(corpus, cache)(nlp))) == 24
-    states = max(cache.glob("states/*-token-*/1/*.safetensors"))
-    states.write_bytes(states.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"is damaged .* Remove it"):
-        list(CachedCorpus(corpus, cache)(nlp))
-    states.unlink()
-    assert len(list(CachedCorpus(corpus, cache)(nlp))) == 24
+
+
+@pytest.mark.parametrize("full", ["state_cache", "chunks"])
+def test_a_full_disk_leaves_nothing_half_written(
+    full, make_nlp, corpus, tmp_path, monkeypatch
+):
+    def write_a_part(tensors, path, *about):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    module = {"state_cache": state_cache, "chunks": prepared}[full]
+    monkeypatch.setattr(module, "save_file", write_a_part)
+    with pytest.raises(OSError, match="No space left"):
+        list(CachedCorpus(corpus, tmp_path / "cache")(make_nlp()))
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_what_killed_runs_left_is_removed_and_what_others_write_is_not(
+    make_nlp, corpus, tmp_path
+):
+    nlp = make_nlp()
+    cache = tmp_path / "cache"
+    list(CachedCorpus(corpus, cache)(nlp))
+    shard = next(cache.glob("states/*/1/*.safetensors"))
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    left = [
+        shard.with_name(f"{shard.name}.{process.pid}.part"),
+        cache / "texts" / f"half.{process.pid}.part" / "000000.safetensors",
+    ]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    notes = shard.with_name("notes.part")
+    notes.touch()
+    doc = nlp.make_doc("Another text")
+    doc.spans["mentions"] = []
+    DocBin(docs=[doc]).to_disk(corpus / "3.spacy")
+    assert len(list(CachedCorpus(corpus, cache)(nlp))) == 25
+    assert all(path.exists() for path in left)
+    process.kill()
+    process.communicate()
+    DocBin(docs=[doc, doc]).to_disk(corpus / "3.spacy")
+    assert len(list(CachedCorpus(corpus, cache)(nlp))) == 26
+    assert not any(path.exists() for path in left)
+    assert notes.exists()
+
+
+def misfits(states, lengths):
+    """Name tensors as a shard may hold them by mistake."""
+    longer = np.append(lengths, np.int32(0))
+    return {
+        "another width": {"states": states[:, 1:], "lengths": lengths},
+        "one dimension": {"states": states[:, 0], "lengths": lengths},
+        "fewer states": {"states": states[1:], "lengths": lengths},
+        "more tokens": {"states": states, "lengths": longer},
+        "fewer tokens": {"states": states[1:], "lengths": lengths[1:]},
+        "single precision": {"states": states.astype("f"), "lengths": lengths},
+        "negative lengths": {"states": states, "lengths": -lengths},
+        "no lengths": {"states": states},
+        "other tensors": {"weight": states},
+        "none": {},
+    }
+
+
+def broken_files(path):
+    """Give the bytes of each kind of shard that does not fit."""
+    with safe_open(path, "numpy") as file_:
+        states, lengths = (file_.get_tensor(name) for name in ("states", "lengths"))
+    found = {
+        name: save({key: np.ascontiguousarray(value) for key, value in tensors.items()})
+        for name, tensors in misfits(states, lengths).items()
+    }
+    return {**found, "cut off": path.read_bytes()[:100], "empty": b"", "text": b"text" * 9}
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_shard_that_does_not_fit_is_told_and_made_anew(layer, make_nlp, corpus, tmp_path):
+    nlp = make_nlp(layers=(0, 1))
+    cache = tmp_path / "cache"
+
+    def read_last_states():
+        *_, last = CachedCorpus(corpus, cache)(nlp)
+        return [read_states(last.x, i).dataXd.copy() for i in (0, 1)]
+
+    before = read_last_states()
+    shards = list(cache.glob(f"states/*/{layer}/*.safetensors"))
+    for name, content in broken_files(shards[0]).items():
+        shards[0].write_bytes(content)
+        with pytest.warns(UserWarning, match=r"The file .* It is made anew") as told:
+            after = read_last_states()
+        assert len(told) == 1, name
+        assert shards[0].name in str(told[0].message)
+        for one, other in zip(before, after):
+            assert (one == other).all(), name
+
+
+def test_prepared_texts_that_are_damaged_are_named(make_nlp, corpus, tmp_path):
+    (path, *_) = prepare_corpus(corpus, tmp_path / "cache", make_nlp())
+    for content in (b"", path.read_bytes()[:50], save({"states": np.zeros((2, 2))})):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"{path.name}.* Remove the folder"):
+            read_chunk(path)
 
 
 def test_a_full_disk_is_told_before_anything_is_computed(

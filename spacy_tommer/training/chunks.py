@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,13 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..keys import TARGETS
-from .state_cache import hash_docs, open_arrays
+from .gold import ENTS, UNALIGNED, GoldCheck, fit_spans, gold_spans
+from .state_cache import Damaged, hash_docs, open_arrays, remove_leftovers
 
-CHUNK = 250
-ENTS = "ents"
+DOCS_PER_CHUNK = 250
+# Part of the name of what is prepared: a new number when it must be prepared anew.
+FORMAT = b"2"
+GOLD_FILE = "gold.json"
 
 
 @dataclass
@@ -37,12 +41,12 @@ class Chunk:
     key (str): Hash of their texts.
     texts (list[str]): The texts. (D,)
     bounds (NDArray): First token of each Doc, and T.
-    spans (dict[str, NDArray]): For each key of doc.spans, and for doc.ents, first token,
-        token behind the last, and label of the spans, ordered by Doc. (M, 3)
+    spans (dict[str, NDArray]): For each key of doc.spans, and for doc.ents, the start, end
+        (exclusive) and label of each span, ordered by Doc. (M, 3)
     annotated (dict[str, NDArray]): Whether a Doc has such spans at all. (D,)
     labels (list[str]): Names of the labels.
     targets (Optional[NDArray]): Dense targets. (N, L)
-    unaligned (int): Spans that were left out, since no tokens fit them.
+    gold (Counter[str]): What `GoldCheck.counts` returned.
     """
 
     key: str
@@ -52,23 +56,28 @@ class Chunk:
     annotated: dict[str, NDArray[np.bool_]]
     labels: list[str]
     targets: Optional[NDArray[np.float16]]
-    unaligned: int
+    gold: Counter[str]
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def unaligned(self) -> int:
+        """RETURNS (int): How many spans were left out, since no tokens fit them."""
+        return self.gold[UNALIGNED]
+
     def tokens(self, i: int) -> tuple[int, int]:
         """Find the tokens of a Doc.
 
-        i (int): Its place in the chunk.
-        RETURNS (tuple[int, int]): Its first token, and the one behind its last.
+        i (int): The number of the Doc in the chunk.
+        RETURNS (tuple[int, int]): Start and end (exclusive), counted over the chunk.
         """
         return int(self.bounds[i]), int(self.bounds[i + 1])
 
     def example(self, i: int, nlp: Language) -> Example:
         """Make the example of a Doc.
 
-        i (int): Its place in the chunk.
+        i (int): The number of the Doc in the chunk.
         nlp (Language): The pipeline whose tokenizer the chunk was made with.
         RETURNS (Example): The predicted Doc without annotation, and the reference. Its
             groups of spans tell in `attrs["labels"]` which labels the chunk has.
@@ -91,36 +100,37 @@ class Chunk:
                     reference.spans[name].attrs["labels"] = self.labels
         return Example(predicted, reference)
 
-    def add_targets(self, i: int, reference: Doc, first: int, last: int) -> None:
+    def add_targets(self, i: int, reference: Doc, start: int, end: int) -> None:
         """Give a reference its dense targets, if there are any.
 
-        i (int): Its place in the chunk.
-        reference (Doc): The reference.
-        first (int): Its first unit, counted over the chunk.
-        last (int): The unit behind its last.
+        i (int): The number of the Doc in the chunk.
+        start (int): Its first unit, counted over the chunk.
+        end (int): Its end, exclusive.
         """
         if self.targets is not None:
-            reference.user_data[TARGETS] = self.targets[first:last]
+            reference.user_data[TARGETS] = self.targets[start:end]
 
 
 def prepare(path: Path, cache: Path, nlp: Language) -> list[Path]:
-    """Bring a DocBin into the form that training reads, unless it is there.
+    """Bring a DocBin into the form that training reads, unless that is on disk.
 
     path (Path): The DocBin.
     cache (Path): The folder of the cache.
     nlp (Language): The pipeline that cuts texts into tokens.
     RETURNS (list[Path]): The files of its chunks.
     """
-    digest = hashlib.sha256(nlp.tokenizer.to_bytes(exclude=["vocab"]))
+    digest = hashlib.sha256(FORMAT + nlp.tokenizer.to_bytes(exclude=["vocab"]))
     digest.update(path.read_bytes())
     folder = cache / "texts" / digest.hexdigest()[:32]
     if not folder.is_dir():
+        remove_leftovers(folder.parent)
         aside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        docs = (doc for doc in DocBin().from_disk(path).get_docs(nlp.vocab) if len(doc))
-        for i, references in enumerate(minibatch(docs, CHUNK)):
-            write_chunk(aside / f"{i:06}.safetensors", references, nlp)
+        try:
+            write_chunks(path, aside, nlp)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
         try:
             aside.rename(folder)
         except OSError:  # another process was first
@@ -128,59 +138,73 @@ def prepare(path: Path, cache: Path, nlp: Language) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
-def write_chunk(path: Path, references: Sequence[Doc], nlp: Language) -> None:
+def write_chunks(path: Path, folder: Path, nlp: Language) -> None:
+    """Write the chunks of a DocBin, and what is wrong with its gold.
+
+    path (Path): The DocBin.
+    folder (Path): The folder to make.
+    nlp (Language): The pipeline that cuts texts into tokens.
+    """
+    folder.mkdir(parents=True)
+    docs = (doc for doc in DocBin().from_disk(path).get_docs(nlp.vocab) if len(doc))
+    gold = Counter[str]()
+    for i, references in enumerate(minibatch(docs, DOCS_PER_CHUNK)):
+        gold += write_chunk(folder / f"{i:06}.safetensors", references, nlp)
+    (folder / GOLD_FILE).write_text(json.dumps(gold), "utf-8")
+
+
+def write_chunk(path: Path, references: Sequence[Doc], nlp: Language) -> Counter[str]:
     """Write a chunk.
 
     path (Path): The file.
     references (Sequence[Doc]): Gold Docs.
     nlp (Language): The pipeline that cuts texts into tokens.
+    RETURNS (Counter[str]): What `GoldCheck.counts` returned.
     """
     examples = [Example(nlp.make_doc(gold.text), gold) for gold in references]
     bounds = np.cumsum([0, *(len(example.x) for example in examples)])
+    keys = [*sorted({f"spans.{key}" for gold in references for key in gold.spans}), ENTS]
+    rows: dict[str, list[tuple[int, int, int]]] = {key: [] for key in keys}
+    annotated: dict[str, list[bool]] = {key: [] for key in keys}
     labels: dict[str, int] = {}
-    lost = set()
-    tensors = {"bounds": bounds}
-    keys = sorted({f"spans.{key}" for gold in references for key in gold.spans})
-    for key in [*keys, ENTS]:
-        annotated, rows = [], []
-        for example, offset in zip(examples, bounds.tolist()):
-            spans = gold_spans(example.reference, key)
-            annotated.append(spans is not None)
-            found = example.get_aligned_spans_y2x(spans or [], allow_overlap=True)
-            places = {(span.start_char, span.end_char) for span in found}
-            lost |= {
-                (offset, span.start_char, span.end_char)
-                for span in spans or []
-                if (span.start_char, span.end_char) not in places
-            }
-            rows += sorted(
-                (span.start + offset, span.end + offset, number(span.label_, labels))
-                for span in found
+    check = GoldCheck()
+    for example, offset in zip(examples, bounds.tolist()):
+        check.add_doc(example.y)
+        for key in keys:
+            spans = gold_spans(example.y, key.removeprefix("spans."))
+            annotated[key].append(spans is not None)
+            rows[key] += sorted(
+                (
+                    span.start + offset,
+                    span.end + offset,
+                    labels.setdefault(span.label_, len(labels)),
+                )
+                for span in without_overlap(fit_spans(example, spans or [], check), key)
             )
-        tensors[key] = np.array(rows, dtype="int64").reshape(-1, 3)
-        tensors[f"annotated.{key}"] = np.array(annotated)
+    tensors = {"bounds": bounds}
+    for key in keys:
+        tensors[key] = np.array(rows[key], dtype="int64").reshape(-1, 3)
+        tensors[f"annotated.{key}"] = np.array(annotated[key])
     targets = [gold.user_data[TARGETS] for gold in references if has_targets(gold)]
     if targets:
         tensors[TARGETS] = np.concatenate(targets).astype("float16")
+    counts = check.counts()
     about = {
         "key": hash_docs([example.x for example in examples]),
         "texts": [example.x.text for example in examples],
         "labels": list(labels),
-        "unaligned": len(lost),
+        "gold": counts,
     }
     save_file(tensors, path, {"about": json.dumps(about)})
+    return counts
 
 
-def gold_spans(gold: Doc, key: str) -> Optional[Iterable[Span]]:
-    """Get gold spans of one kind, or None where a Doc is not annotated with them."""
-    if key == ENTS:
-        return list(gold.ents) if gold.has_annotation("ENT_IOB") else None
-    return gold.spans.get(key.removeprefix("spans."))
-
-
-def number(label: str, labels: dict[str, int]) -> int:
-    """Get the number of a label, a new one if it was not seen yet."""
-    return labels.setdefault(label, len(labels))
+def without_overlap(spans: Sequence[Span], key: str) -> Sequence[Span]:
+    """Keep one of the entities that became equal when their edges were cut, since doc.ents
+    takes no two in one place."""
+    if key != ENTS:
+        return spans
+    return list({(span.start, span.end): span for span in reversed(spans)}.values())
 
 
 def has_targets(gold: Doc) -> bool:
@@ -193,18 +217,37 @@ def read_chunk(path: Path) -> Chunk:
 
     path (Path): The file.
     RETURNS (Chunk): The chunk, its arrays mapped into memory.
+    RAISES (ValueError): If the file does not hold a whole chunk.
     """
-    arrays = open_arrays(path)
-    with safe_open(path, framework="numpy") as file_:
-        about = json.loads(file_.metadata()["about"])
-    keys = [key for key in arrays if key == ENTS or key.startswith("spans.")]
-    return Chunk(
-        about["key"],
-        about["texts"],
-        arrays["bounds"],
-        {key: arrays[key] for key in keys},
-        {key: arrays[f"annotated.{key}"] for key in keys},
-        about["labels"],
-        arrays.get(TARGETS),
-        about["unaligned"],
-    )
+    try:
+        arrays = open_arrays(path)
+        with safe_open(path, framework="numpy") as file_:
+            about = json.loads(file_.metadata()["about"])
+        keys = [key for key in arrays if key == ENTS or key.startswith("spans.")]
+        return Chunk(
+            about["key"],
+            about["texts"],
+            arrays["bounds"],
+            {key: arrays[key] for key in keys},
+            {key: arrays[f"annotated.{key}"] for key in keys},
+            about["labels"],
+            arrays.get(TARGETS),
+            Counter(about["gold"]),
+        )
+    except (Damaged, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The file {path} of the cache does not hold the texts that it should "
+            f"({error}). Remove the folder {path.parent}; it is made anew when needed."
+        ) from error
+
+
+def read_gold_counts(chunks: Iterable[Path]) -> Counter[str]:
+    """Read what is wrong with the gold of a corpus.
+
+    chunks (Iterable[Path]): Files that `prepare` returned.
+    RETURNS (Counter[str]): What `gold.problems` understands.
+    """
+    counts = Counter[str]()
+    for folder in {path.parent for path in chunks}:
+        counts.update(json.loads((folder / GOLD_FILE).read_text("utf-8")))
+    return counts

@@ -13,7 +13,8 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 
 from ..backbone.states import Unit
 from ..keys import ENTITIES, PROPOSED
-from .chunks import Chunk, prepare, read_chunk
+from .chunks import Chunk, prepare, read_chunk, read_gold_counts
+from .gold import warn_of_problems
 from .state_cache import CachedStates, StateCache
 
 # Chunks that are open at once, and whose Docs are mixed.
@@ -35,8 +36,9 @@ def CachedCorpus(
     which `spacy_tommer.Backbone.v1` leaves alone: it runs once for each text, and never
     again in another epoch, training or evaluation.
 
-    References are cut into tokens as the pipeline does it; spans that do not fit are left
-    out. They have the spans, the entities and the targets of the DocBin, and nothing else.
+    References are cut into tokens as the pipeline does it. They have the spans, the
+    entities and the targets of the DocBin, and nothing else. Gold spans are cut to their
+    visible text, and those that no tokens fit are left out; a warning tells how many.
 
     path (Optional[Union[str, Path]]): A DocBin, or a folder of them.
     cache (Union[str, Path]): Folder for the states, which fills itself.
@@ -53,7 +55,7 @@ def CachedCorpus(
     cache = Path(cache)
     times = 0
 
-    def read(nlp: Language) -> Iterator[Example]:
+    def read_examples(nlp: Language) -> Iterator[Example]:
         nonlocal times
         if path is None:
             raise ValueError(
@@ -63,9 +65,15 @@ def CachedCorpus(
         rng = random.Random(f"{seed} {times}")
         times += 1
         states = StateCache(cache, nlp.get_pipe(transformer), unit)
-        chunks = sample(prepare_corpus(Path(path), cache, nlp), limit, seed)
+        prepared = prepare_corpus(Path(path), cache, nlp)
+        chunks = sample(prepared, limit, seed)
         if not chunks:
-            raise ValueError(f"There are no *.spacy files with texts in {path}.")
+            raise ValueError(
+                f"There are no *.spacy files with texts in {path}. Name a DocBin, or a "
+                "folder of them."
+            )
+        if times == 1:
+            warn_of_problems(read_gold_counts(prepared), str(path))
         if shuffle:
             rng.shuffle(chunks)
         for start in range(0, len(chunks), MIXED):
@@ -75,14 +83,12 @@ def CachedCorpus(
                     propose(example)
                 yield example
 
-    return read
+    return read_examples
 
 
 def propose(example: Example) -> None:
-    """Give the predicted Doc of an example the gold entities as spans without labels.
-
-    example (Example): The example, whose Docs have the same tokens.
-    """
+    """Give the predicted Doc of an example the gold entities as spans without labels. Both
+    Docs have the same tokens."""
     gold = example.reference.spans.get(ENTITIES, [])
     example.predicted.spans[PROPOSED] = [
         example.predicted[span.start : span.end] for span in gold
@@ -106,10 +112,8 @@ def sample(
 ) -> list[tuple[Path, Optional[list[int]]]]:
     """Choose Docs at random.
 
-    chunks (Sequence[Path]): The chunks of a corpus.
     limit (int): How many Docs; 0 for all.
-    seed (int): Seed of the choice.
-    RETURNS (list[tuple[Path, Optional[list[int]]]]): The chunks, and the places of the
+    RETURNS (list[tuple[Path, Optional[list[int]]]]): The chunks, and the numbers of the
         chosen Docs in each, in order; None for all of them.
     """
     if not limit:
@@ -133,10 +137,8 @@ def mix(
     """Read some chunks.
 
     chunks (Sequence[tuple[Path, Optional[list[int]]]]): Chunks, and which Docs of each.
-    states (StateCache): The states, computed where they are missing.
-    nlp (Language): The pipeline.
-    rng (Optional[Random]): Gives the order; without it, that of the files.
-    YIELDS (Example): The examples.
+    rng (Optional[Random]): Shuffles the Docs; without it, they keep the order of the files.
+    YIELDS (Example): The examples, with states, which are computed where they are missing.
     """
     order = []
     for path, places in chunks:
@@ -156,11 +158,8 @@ def mix(
 
 
 def open_states(chunk: Chunk, states: StateCache, nlp: Language) -> CachedStates:
-    """Open the states of a chunk; compute them if they are not on disk.
-
-    chunk (Chunk): The chunk.
-    states (StateCache): The cache.
-    nlp (Language): The pipeline.
-    RETURNS (CachedStates): Its states.
-    """
-    return states.load(chunk.key, lambda: [nlp.make_doc(text) for text in chunk.texts])
+    """Open the states of a chunk; compute them if they are not on disk."""
+    tokens = int(chunk.bounds[-1])
+    return states.load(
+        chunk.key, lambda: [nlp.make_doc(text) for text in chunk.texts], tokens
+    )

@@ -4,11 +4,15 @@ Axis letters: D Docs of a chunk; T their tokens; N their units; d width.
 """
 
 import hashlib
+import os
+import re
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +28,12 @@ from ..backbone.model import backbone_name, cut_model, is_backbone, spec_of
 from ..backbone.spec import BackboneSpec
 from ..backbone.states import BackboneData, Unit, read_attention, read_states
 from ..files import write_aside
+
+LEFTOVER = re.compile(r".*\.(\d+)\.part")
+
+
+class Damaged(ValueError):
+    """A file of the cache that does not hold what it should."""
 
 
 @dataclass
@@ -94,16 +104,22 @@ class StateCache:
         if spec.passes > 1:
             name += f"-{spec.passes}"
         self.folder = folder / "states" / name
+        remove_leftovers(self.folder)
 
-    def bytes_per_unit(self) -> int:
-        """RETURNS (int): Bytes that the states of a unit take on disk."""
+    @property
+    def attention_width(self) -> int:
+        """RETURNS (int): Numbers that are kept of the attention of a unit and layer."""
         heads, key_heads, width = self.spec.heads
         kinds = {
             None: 0,
             "queries_keys": (heads + key_heads) * width,
             "scores": heads * self.spec.max_length,
         }
-        return 2 * (self.width + kinds[self.spec.attention]) * len(self.spec.layers)
+        return kinds[self.spec.attention]
+
+    def bytes_per_unit(self) -> int:
+        """RETURNS (int): Bytes that the states of a unit take on disk."""
+        return 2 * (self.width + self.attention_width) * len(self.spec.layers)
 
     def path(self, key: str, layer: int, attention: bool = False) -> Path:
         """Name a file of a chunk.
@@ -121,8 +137,8 @@ class StateCache:
         return self.folder / folder / f"{key}.safetensors"
 
     def paths(self, key: str) -> list[Path]:
-        """Name all files of a chunk: those of the states, and behind them those of what is
-        kept of the attention."""
+        """Name all files of a chunk: first those of the states, then those of what is kept
+        of the attention."""
         kinds = [False] if self.spec.attention is None else [False, True]
         return [self.path(key, layer, kind) for kind in kinds for layer in self.spec.layers]
 
@@ -143,14 +159,14 @@ class StateCache:
         lengths = []
         to_numpy = self.pipe.model.ops.to_numpy
         for doc in self.pipe.pipe(docs, batch_size=len(docs)):
-            read = [read_states(doc, layer, self.unit) for layer in self.spec.layers]
-            if len(paths) > len(read) and len(read[0].dataXd):
-                read += [
+            arrays = [read_states(doc, layer, self.unit) for layer in self.spec.layers]
+            if len(paths) > len(arrays) and len(arrays[0].dataXd):
+                arrays += [
                     read_attention(doc, [layer], self.unit) for layer in self.spec.layers
                 ]
-            for part, states in zip(parts, read):
+            for part, states in zip(parts, arrays):
                 part.append(to_numpy(states.dataXd))
-            lengths.append(read[0].lengths)
+            lengths.append(arrays[0].lengths)
             doc._.trf_data = None
         for path, part in zip(paths, parts):
             filled = [array for array in part if len(array)]
@@ -174,33 +190,94 @@ class StateCache:
 
         docs (Sequence[Doc]): A chunk of Docs, as the pipeline tokenizes them.
         """
-        states = self.load(hash_docs(docs), lambda: docs)
+        states = self.load(hash_docs(docs), lambda: docs, sum(map(len, docs)))
         start = 0
         for doc in docs:
             doc._.trf_data = states.of_tokens(start, start + len(doc))
             start += len(doc)
 
-    def load(self, key: str, make_docs: Callable[[], Sequence[Doc]]) -> CachedStates:
-        """Map the states of a chunk into memory; compute them if they are not on disk.
+    def load(
+        self, key: str, make_docs: Callable[[], Sequence[Doc]], tokens: Optional[int] = None
+    ) -> CachedStates:
+        """Map the states of a chunk into memory; compute them if they are not on disk, or
+        if a file does not fit, which a warning tells.
 
         key (str): Hash of its texts.
         make_docs (Callable[[], Sequence[Doc]]): Makes its Docs, as the pipeline tokenizes
             them.
+        tokens (Optional[int]): How many tokens they have; if None, that is not checked.
         RETURNS (CachedStates): Its states.
         """
-        if key not in self:
-            self.write(key, make_docs())
-        files = [open_arrays(path) for path in self.paths(key)]
-        arrays = [file_["states"] for file_ in files]
+        if key in self:
+            try:
+                return self.open(key, tokens)
+            except Damaged as error:
+                warnings.warn(f"{error} It is made anew.", stacklevel=2)
+        self.write(key, make_docs())
+        return self.open(key, tokens)
+
+    def open(self, key: str, tokens: Optional[int] = None) -> CachedStates:
+        """Map the states of a chunk into memory.
+
+        key (str): Hash of its texts.
+        tokens (Optional[int]): How many tokens they have; if None, that is not checked.
+        RETURNS (CachedStates): Its states.
+        RAISES (Damaged): If a file does not hold states of these tokens and this backbone.
+        """
+        arrays: list[NDArray] = []
+        lengths = None
         count = len(self.spec.layers)
-        lengths = files[0]["lengths"]
+        for path in self.paths(key):
+            found = open_arrays(path)
+            if not {"states", "lengths"} <= found.keys():
+                raise unfit(path, f"tensors {sorted(found)}", "states and lengths")
+            lengths = found["lengths"] if lengths is None else lengths
+            width = self.width if len(arrays) < count else self.attention_width
+            check_states(path, found, lengths, width, tokens)
+            arrays.append(found["states"])
         return CachedStates(arrays[:count], arrays[count:], lengths, self.spec, self.unit)
+
+
+def check_states(
+    path: Path,
+    found: dict[str, NDArray],
+    lengths: NDArray,
+    width: int,
+    tokens: Optional[int],
+) -> None:
+    """Refuse a file whose states are not those of its texts.
+
+    found (dict[str, NDArray]): Its tensors: states, and lengths.
+    lengths (NDArray): Lengths in the file of the first layer. (T,)
+    width (int): Width that the states must have.
+    tokens (Optional[int]): T; if None, that is not checked.
+    RAISES (Damaged): If something does not fit.
+    """
+    states, own = found["states"], found["lengths"]
+    if states.dtype != "float16" or own.dtype != "int32" or own.ndim != 1:
+        kinds = f"states of {states.dtype} and lengths of {own.dtype} {own.shape}"
+        raise unfit(path, kinds, "float16 and one row of int32")
+    if tokens is not None and len(own) != tokens:
+        raise unfit(path, f"{len(own)} tokens", f"{tokens}")
+    if not np.array_equal(own, lengths) or own.min(initial=0) < 0:
+        raise unfit(path, "other numbers of units", "those of the first layer")
+    units = int(own.sum())
+    # What is kept of the attention of a chunk without units has no width of its own.
+    if states.ndim != 2 or len(states) != units or (units and states.shape[1] != width):
+        raise unfit(path, f"states of shape {states.shape}", f"({units}, {width})")
+
+
+def unfit(path: Path, found: str, expected: str) -> Damaged:
+    """Make the error for a file that does not fit."""
+    return Damaged(
+        f"The file {path} of the cache does not fit its texts and backbone: it holds "
+        f"{found} instead of {expected}."
+    )
 
 
 def hash_docs(docs: Sequence[Doc]) -> str:
     """Hash the texts of Docs and how they are cut into tokens.
 
-    docs (Sequence[Doc]): The Docs.
     RETURNS (str): A hash in hexadecimal.
     """
     digest = hashlib.sha256()
@@ -215,15 +292,41 @@ def open_arrays(path: Path) -> dict[str, NDArray]:
 
     path (Path): The file.
     RETURNS (dict[str, NDArray]): Arrays by name, read when they are looked at.
+    RAISES (Damaged): If the file is not whole or not of this form.
     """
     try:
         with safe_open(path, framework="pt") as file_:
             return {name: file_.get_tensor(name).numpy() for name in file_.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"The file {path} of the cache is damaged ({error}). Remove it; it is made "
-            "again when it is needed."
-        ) from error
+    except (SafetensorError, TypeError) as error:  # bfloat16 is a TypeError
+        raise Damaged(f"The file {path} of the cache is damaged ({error}).") from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left half-written: files and folders that are named by a
+    process which is gone.
+
+    folder (Path): The folder, which need not exist, with all that is in it.
+    """
+    for path in sorted(folder.rglob("*.part")):
+        match = LEFTOVER.fullmatch(path.name)
+        if match and not is_running(int(match[1])):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Tell whether there is a process of this number; on Windows, True in any case."""
+    if os.name == "nt":  # where signal 0 would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def check_space(folder: Path, needed: int) -> None:
@@ -231,6 +334,7 @@ def check_space(folder: Path, needed: int) -> None:
 
     folder (Path): A folder that exists.
     needed (int): Bytes that will be written.
+    RAISES (OSError): If there are fewer.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
