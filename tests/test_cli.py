@@ -17,6 +17,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from typer.testing import CliRunner
 
+import spacy_tommer
 from spacy_tommer.__main__ import app
 
 
@@ -130,14 +131,14 @@ def test_spacy_shards(model, tmp_path):
 def test_html(model, tmp_path):
     page = tmp_path / "page.html"
     output = ("--format", "html", "--output", str(page))
-    run(f"<b>{TEXTS[1]}</b>", "", "--model", model, *output)
+    run(f"a<b & {TEXTS[1]}", "", "--model", model, *output)
     written = page.read_text("utf-8")
-    assert "&lt;b&gt;" in written and "<b>" not in written
+    assert "&lt;" in written and "&amp; " in written and "a<b" not in written
     assert written.count("<article") == 2
     assert 'aria-label="John, score 0.' in written
     assert 'class="token"' not in written
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
-    out, _ = run(f"<b>{TEXTS[1]}</b>", "", "--model", model, "--format", "html")
+    out, _ = run(f"a<b & {TEXTS[1]}", "", "--model", model, "--format", "html")
     assert out == written
     run(TEXTS[1], "", "--model", model, *output, "--matches")
     assert 'aria-label="John, value ' in page.read_text("utf-8")
@@ -272,3 +273,144 @@ def test_interrupt_leaves_whole_lines(model, tmp_path):
     assert [json.loads(line)["text"] for line in lines[:-1]] == [
         TEXTS[i % 3] for i in range(len(lines) - 1)
     ]
+
+
+def test_lines_come_out_as_they_come_in(model):
+    with subprocess.Popen(
+        command("--model", model, "--format", "jsonl"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        process.stdin.write(f"{TEXTS[0]}\n".encode())
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["text"] == TEXTS[0]  # start-up
+        for text in TEXTS[1:]:
+            start = time.monotonic()
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+            assert time.monotonic() - start < 5  # the stream is still open
+        process.stdin.close()
+
+
+def test_encodings(model, tmp_path):
+    text = "Zoë Brülé wohnt in Köln."
+    args = ("--model", model, "--format", "jsonl")
+    for encoding in ("latin-1", "utf-16", "utf-8-sig"):
+        path = tmp_path / encoding
+        path.write_bytes(f"{text}\n{text}\n".encode(encoding))
+        out, _ = run("--file", str(path), "--encoding", encoding, *args)
+        assert [json.loads(line)["text"] for line in out.splitlines()] == [text, text]
+    out, error = run("--file", str(tmp_path / "latin-1"), *args)
+    assert "\ufffd" in out and "line 1 of" in error and "--encoding latin-1" in error
+    assert error.count("Warning") == 1
+    assert run("--file", str(tmp_path / "utf-8-sig"), *args)[1] == ""
+    _, error = run("--file", str(tmp_path / "utf-16"), *args, code=2)
+    assert "--encoding utf-16" in error
+    _, error = run(
+        "--file", str(tmp_path / "latin-1"), "--encoding", "ascii", *args, code=2
+    )
+    assert "--encoding ascii" in error
+    _, error = run("--file", str(tmp_path / "latin-1"), "--encoding", "no", *args, code=2)
+    assert "--encoding no" in error
+
+
+def test_several_files_and_short_options(model, tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text(f"{name} {TEXTS[0]}\n", "utf-8")
+    files = ("-i", str(tmp_path / "a"), "-i", str(tmp_path / "b"))
+    output = tmp_path / "out"
+    run(*files, "-m", model, "-t", "0.4", "-f", "jsonl", "-o", str(output))
+    records = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [record["text"][0] for record in records] == ["a", "b"]
+    for record in records:
+        assert all(one["score"] > 0.4 for one in record["mentions"] + record["flat"])
+        assert all(one["label"] == "MENTION" for one in record["mentions"])
+    out, _ = run("--version")
+    assert out.strip() == f"spacy_tommer {spacy_tommer.__version__}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes links and pipes of POSIX")
+@pytest.mark.parametrize("format", ["html", "jsonl"])
+def test_links_and_pipes_stay_what_they_are(model, tmp_path, format):
+    target, link, pipe = (tmp_path / name for name in ("target", "link", "pipe"))
+    target.write_text("before")
+    link.symlink_to(target)
+    run("Ada", "--model", model, "--format", format, "--output", str(link))
+    assert link.is_symlink() and "Ada" in target.read_text("utf-8")
+    os.mkfifo(pipe)
+    args = command("Ada", "--model", model, "--format", format, "--output", str(pipe))
+    with subprocess.Popen(args) as process:
+        assert "Ada" in pipe.read_text("utf-8")
+        assert process.wait(timeout=60) == 0
+    assert pipe.is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"target", "link", "pipe"}
+
+
+def test_types_stand_in_table_and_lines(tmp_path, model):
+    nlp = spacy.load(model)
+    ruler = nlp.add_pipe("entity_ruler", first=True)
+    ruler.add_patterns([{"label": "city", "pattern": "Paris"}])
+    nlp.to_disk(tmp_path / "typed")
+    out, _ = run("in Paris", "--model", str(tmp_path / "typed"))
+    assert [line.split()[-2:] for line in out.splitlines() if "city" in line] == [
+        ["city", "Paris"]
+    ]
+    out, _ = run("in Paris", "--model", str(tmp_path / "typed"), "--format", "jsonl")
+    record = json.loads(out)
+    assert {one["text"]: one["label"] for one in record["flat"]}["Paris"] == "city"
+
+
+def spacy_tommer_command(*args, code=0):
+    from spacy_tommer.cli import app as commands
+
+    result = CliRunner().invoke(commands, args)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_commands_of_spacy(model, tmp_path):
+    names = ("find", "models", "evaluate", "thresholds", "cache")
+    shown = subprocess.run(
+        [sys.executable, "-m", "spacy", "tommer", "--help"], capture_output=True, text=True
+    ).stdout
+    assert all(name in shown for name in names)
+    assert "minilm" in spacy_tommer_command("models")
+    docs = DocBin()
+    for text in TEXTS:
+        doc = spacy.blank("en")(text)
+        doc.spans["mentions"] = [doc[t.i : t.i + 1] for t in doc if t.is_title]
+        docs.add(doc)
+    data = tmp_path / "gold.spacy"
+    docs.to_disk(data)
+    results, page = tmp_path / "results.json", tmp_path / "page.html"
+    args = ("evaluate", model, str(data), "--output", str(results), "--page", str(page))
+    assert "Greedy decoding" in spacy_tommer_command(*args)
+    scored = json.loads(results.read_text("utf-8"))["sets"]["gold"]["nested"]
+    golds = list(docs.get_docs(spacy.blank("en").vocab))
+    assert scored["gold"] == sum(len(gold.spans["mentions"]) for gold in golds)
+    assert scored["r"] > 0.9
+    assert page.read_text("utf-8").count("<article") == len(TEXTS)
+    output = tmp_path / "better"
+    shown = spacy_tommer_command(
+        "thresholds", model, str(data), str(output), "--mean-recall", "0.9"
+    )
+    assert "threshold = " in shown
+    assert spacy.load(output).get_pipe("tommer").threshold > 0
+    assert "nothing" in spacy_tommer_command("evaluate", "nothing", str(data), code=2)
+
+
+def test_cached_states_are_listed_and_dropped(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    cache = tmp_path / "cache"
+    for name, size in (("states/abc-token", 3_000_000), ("texts/def", 10)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "x.safetensors").write_bytes(bytes(size))
+    shown = spacy_tommer_command("cache", str(cache))
+    assert "3.0 MB  states/abc-token" in shown and "texts/def" in shown
+    shown = spacy_tommer_command("cache", str(cache), "--drop", "../x", code=2)
+    assert "no '../x'" in shown
+    shown = spacy_tommer_command("cache", str(cache), "--drop", "states/abc-token")
+    assert "dropped states/abc-token (3.0 MB)" in shown
+    assert not (cache / "states" / "abc-token").exists() and (cache / "texts/def").exists()
+    assert "Nothing is kept" in spacy_tommer_command("cache", str(tmp_path / "none"))

@@ -37,21 +37,24 @@ def random_doc(seed, length=40, count=70):
         for start in (rng.randrange(length) for _ in range(count))
     }
     scores = [rng.choice([0.104, 0.3, 0.5, 0.5, 0.71, rng.random()]) for _ in places]
-    return make_doc([f"w{i}" for i in range(length)], sorted(places), scores)
+    doc = make_doc([f"w{i}" for i in range(length)], sorted(places), scores)
+    starts, ends = np.array(sorted(places)).T
+    picked = greedy_decode(starts, ends, np.array(scores), np.ones(length, dtype="bool"))
+    doc.set_ents([doc.spans["mentions"][i] for i in picked.tolist()])
+    return doc
 
 
 def shown_by_python(doc, threshold, flat):
-    """What the page has to show, as first tokens, tokens behind the last, and scores."""
+    """What the page has to show: starts, ends (exclusive) and scores."""
     group = doc.spans["mentions"]
-    scores = np.array(group.attrs["scores"])
-    lowest = np.floor(scores.min() * 100) / 100
-    above = np.flatnonzero((scores > threshold) | (threshold <= lowest))
-    starts, ends = np.array([(span.start, span.end - 1) for span in group])[above].T
-    picked = range(len(above))
-    if flat:
-        free = np.ones(len(doc), dtype="bool")
-        picked = greedy_decode(starts, ends, scores[above], free).tolist()
-    return sorted((int(starts[i]), int(ends[i]) + 1, scores[above][i]) for i in picked)
+    lowest = np.floor(min(group.attrs["scores"]) * 100) / 100
+    ents = {(ent.start, ent.end) for ent in doc.ents}
+    return sorted(
+        (span.start, span.end, score)
+        for span, score in zip(group, group.attrs["scores"])
+        if (score > threshold or threshold <= lowest)
+        and (not flat or (span.start, span.end) in ents)
+    )
 
 
 class Page(HTMLParser):
@@ -327,7 +330,8 @@ def test_threshold_and_flat_agree_with_python(seed, visit):
                 press(browser, "ARROW_RIGHT")
             expected = shown_by_python(doc, threshold, flat)
             assert shown(browser) == [list(place) for place in expected]
-            assert count(browser) == f"{len(expected)} of {total} mentions shown"
+            kind, of = ("entities", len(doc.ents)) if flat else ("mentions", total)
+            assert count(browser) == f"{len(expected)} of {of} {kind} shown"
         press(browser, "ARROW_LEFT")
         browser.execute_script("document.querySelector('[type=range]').focus()")
     assert threshold == 0.5
@@ -423,12 +427,13 @@ def test_scores_on_focus_and_hover(visit):
 
 def test_docs_without_scores(visit):
     gold = make_doc(["a", "b", "c"], [(0, 1), (0, 2), (1, 3)], label="LOC")
+    gold.set_ents([gold.spans["mentions"][1]])
     browser = visit(spacy_tommer.render(gold, page=True))
     assert count(browser) == "3 of 3 mentions shown"
     assert not browser.find_element("id", "threshold").is_displayed()
     tab_to(browser, "[type=radio]")
     press(browser, "ARROW_RIGHT")
-    assert count(browser) == "1 of 3 mentions shown"
+    assert count(browser) == "1 of 1 entities shown"
     tab_to(browser, ".mention")
     assert tip(browser) == "LOC"
 
@@ -493,3 +498,47 @@ def test_long_text(visit):
     threshold = slider(browser)
     above = sum(score > threshold for score in scores)
     assert count(browser) == f"{above} of 5000 mentions shown"
+
+
+def test_types_are_seen_wherever_a_component_wrote_them(visit):
+    doc = make_doc(["Ada", "of", "Bonn", "met", "Eve"], [(0, 1), (0, 3), (2, 3)], [0.9] * 3)
+    doc.spans["entities"] = [Span(doc, 2, 3, "city")]
+    doc.set_ents([Span(doc, 0, 1, "person"), Span(doc, 4, 5, "PER")])
+    browser = visit(spacy_tommer.render(doc, page=True))
+    assert count(browser) == "3 of 3 mentions shown"
+    tags = """return [...document.querySelectorAll(".mention:not(.off)")].map((m) =>
+        [m.textContent, getComputedStyle(m, "::before").content, m.style.cssText]
+    )"""
+    seen = {text: (tag, style) for text, tag, style in browser.execute_script(tags)}
+    assert seen["Ada"][0] == '"person"' and seen["Bonn"][0] == '"city"'
+    assert seen["Ada of Bonn"][0] == '""'
+    hues = {style.partition("--hue:")[2] for _, style in seen.values()}
+    assert len(hues) == 3
+    tab_to(browser, "[type=radio]")
+    press(browser, "ARROW_RIGHT")
+    assert count(browser) == "2 of 2 entities shown"
+    assert {text for text, *_ in browser.execute_script(tags)} == {"Ada", "Eve"}
+
+
+def test_lines_are_as_high_as_their_own_bars(visit):
+    words = ["deep", "\n", "flat", "\n", "plain"]
+    places = [(0, 1)] * 1 + [(2, 3)]
+    doc = make_doc(words, places, [0.9] * len(places), spaces=[False] * 5)
+    group = [Span(doc, 0, 1, label=str(i)) for i in range(6)] + [Span(doc, 2, 3)]
+    doc.spans["mentions"] = SpanGroup(
+        doc, name="mentions", attrs={"scores": [0.9] * 7}, spans=group
+    )
+    browser = visit(spacy_tommer.render(doc, page=True))
+    tops = browser.execute_script(
+        """const range = document.createRange();
+        const text = document.querySelector(".text");
+        const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+        const tops = {};
+        while (walker.nextNode()) {
+            range.selectNodeContents(walker.currentNode);
+            const word = walker.currentNode.data.trim();
+            if (word) tops[word] = range.getClientRects()[0].top;
+        }
+        return tops"""
+    )
+    assert tops["flat"] - tops["deep"] > tops["plain"] - tops["flat"] + 20

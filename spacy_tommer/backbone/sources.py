@@ -113,11 +113,31 @@ def unpacked_folder(path: Path, blocks: int) -> Path:
     blocks (int): How many of its blocks.
     RETURNS (Path): A folder in the user's cache, $XDG_CACHE_HOME or ~/.cache.
     """
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = file_hash(path)[:16]
     if path.suffix == ".gguf":
         name += f"-{blocks}"
-    return Path(root, "spacy_tommer", name)
+    return weights_cache() / name
+
+
+def weights_cache() -> Path:
+    """RETURNS (Path): Where weights that were converted or unpacked are kept."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root, "spacy_tommer")
+
+
+def weights_place(name: str, blocks: int) -> Optional[Path]:
+    """Tell where the weights of a backbone are, without making or fetching anything.
+
+    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    blocks (int): How many blocks will be read.
+    RETURNS (Optional[Path]): The folder, or the file that it will be made from; None where
+        they are not on this machine.
+    """
+    path = local_path(name)
+    if is_packed(path):
+        return path
+    config = find_config(name, blocks)
+    return None if config is None else config.parent
 
 
 def convert_aside(path: Path, folder: Path, blocks: int) -> None:

@@ -12,9 +12,11 @@ def find_sets(folder: Path) -> dict[str, Path]:
     """Find the sets in a folder.
 
     folder (Path): A folder with a folder of *.spacy files for each set; or one with such
-        files, which is a set itself.
+        files, which is a set itself; or one such file.
     RETURNS (dict[str, Path]): The folder of each set, by its name.
     """
+    if folder.is_file():
+        return {folder.stem: folder}
     if any(folder.glob("*.spacy")):
         return {folder.resolve().name: folder}
     places = sorted(folder.glob("*/"))
@@ -34,6 +36,6 @@ def read_docs(folder: Path, vocab: Vocab, limit: int = 0) -> Iterator[Doc]:
     limit (int): How many of the first Docs to read; 0 for all.
     YIELDS (Doc): The Docs, in the order of the files.
     """
-    paths = sorted(folder.glob("*.spacy"))
+    paths = [folder] if folder.is_file() else sorted(folder.glob("*.spacy"))
     docs = (doc for path in paths for doc in DocBin().from_disk(path).get_docs(vocab))
     yield from islice(docs, limit or None)

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Any, Optional, TextIO
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
+from .listing import Listed, list_spans
 from .render import page_parts
 
 
@@ -19,12 +20,21 @@ def write_table(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
     """
     for doc in docs:
         lines = [visible(doc.text)]
-        flat = {(ent.start, ent.end) for ent in doc.ents}
-        for span, score in scored(doc, spans_key):
-            mark = "*" if (span.start, span.end) in flat else " "
-            place = f"{span.start_char}-{span.end_char}"
-            lines.append(f"  {score:.3f} {mark} {place:>11}  {visible(span.text)}")
+        rows = sorted(list_spans(doc, spans_key), key=in_text)
+        width = max((len(one.type) + 2 for one in rows if one.type), default=0)
+        for one in rows:
+            score = "     " if one.score is None else f"{one.score:.3f}"
+            place = f"{one.span.start_char}-{one.span.end_char}"
+            label = f"{visible(one.type):{width}}"
+            mark = "*" if one.flat else " "
+            text = visible(one.span.text)
+            lines.append(f"  {score} {mark} {place:>11}  {label}{text}")
         stream.write("\n".join(lines) + "\n")
+
+
+def in_text(one: Listed) -> tuple[int, int]:
+    """RETURNS (tuple[int, int]): What to sort by, for the order of the text."""
+    return one.span.start, one.span.end
 
 
 def write_jsonl(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
@@ -60,31 +70,26 @@ def record(doc: Doc, spans_key: str) -> dict[str, Any]:
     doc (Doc): The Doc.
     spans_key (str): Key of the mentions in doc.spans.
     RETURNS (dict[str, Any]): "text"; "mentions" and "flat", each a list of start_char,
-        end_char, text and score, which is null for an entity that is no mention.
+        end_char (exclusive), text, label and score, which is null where there is none.
     """
-    mentions = list(scored(doc, spans_key))
-    scores = {(span.start, span.end): score for span, score in mentions}
+    listed = list_spans(doc, spans_key)
+    flat = sorted((one for one in listed if one.flat), key=lambda one: one.span.start)
     return {
         "text": doc.text,
-        "mentions": [describe(span, score) for span, score in mentions],
-        "flat": [describe(ent, scores.get((ent.start, ent.end))) for ent in doc.ents],
+        "mentions": [describe(one) for one in listed if one.nested],
+        "flat": [describe(one) for one in flat],
     }
 
 
-def describe(span: Span, score: Optional[float]) -> dict[str, Any]:
-    """Describe a span for JSON."""
+def describe(one: Listed) -> dict[str, Any]:
+    """Describe a mention or an entity for JSON."""
     return {
-        "start_char": span.start_char,
-        "end_char": span.end_char,
-        "text": span.text,
-        "score": score,
+        "start_char": one.span.start_char,
+        "end_char": one.span.end_char,
+        "text": one.span.text,
+        "label": one.label,
+        "score": one.score,
     }
-
-
-def scored(doc: Doc, spans_key: str) -> Iterable[tuple[Span, float]]:
-    """Pair the mentions of a Doc with their scores."""
-    group = doc.spans[spans_key]
-    return zip(group, group.attrs["scores"])
 
 
 def visible(text: str) -> str:

@@ -6,22 +6,23 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import takewhile
 from typing import NamedTuple, Optional
+from zlib import crc32
 
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
+
+from .listing import Listed, list_spans
 
 Place = tuple[int, int]
 
 
-class Mention(NamedTuple):
-    """A mention on the page.
+class Bar(NamedTuple):
+    """A mention or an entity on the page.
 
-    span (Span): Its place.
-    score (Optional[float]): Its score, if it has one.
+    listed (Listed): What it is.
     row (int): The row of its bar below the text, counted from 0.
     """
 
-    span: Span
-    score: Optional[float]
+    listed: Listed
     row: int
 
 
@@ -32,46 +33,27 @@ def text_markup(doc: Doc, spans_key: str) -> str:
     spans_key (str): Key of the mentions in doc.spans.
     RETURNS (str): The markup.
     """
-    mentions = get_mentions(doc, spans_key)
-    rows = max((mention.row + 1 for mention in mentions), default=0)
-    content = "".join(nested_elements(doc.text, mentions))
-    return f'<div class="text" {language(doc)} style="--rows: {rows}">{content}</div>'
+    content = "".join(nested_elements(doc.text, get_bars(doc, spans_key)))
+    return f'<div class="text" {language(doc)}>{content}</div>'
 
 
-def get_mentions(doc: Doc, spans_key: str) -> list[Mention]:
-    """Get the mentions of a Doc, each with the row of its bar.
+def get_bars(doc: Doc, spans_key: str) -> list[Bar]:
+    """Place the bars of the mentions and entities of a Doc.
 
     doc (Doc): The Doc.
     spans_key (str): Key of the mentions in doc.spans.
-    RETURNS (list[Mention]): The mentions, in their order there.
+    RETURNS (list[Bar]): The bars, in the order of `list_spans`.
     """
-    if spans_key not in doc.spans:
-        have = ", ".join(map(repr, doc.spans)) or "none"
-        raise ValueError(
-            f"The Doc has no spans under the key {spans_key!r}; its keys are: {have}. Let "
-            "a pipeline with a tommer component find them, or name a key that the Doc has:"
-            '\n    spacy_tommer.render(doc, spans_key="...")'
-        )
-    group = doc.spans[spans_key]
-    scores = group.attrs.get("scores", [None] * len(group))
-    if len(scores) != len(group):
-        raise ValueError(
-            f"doc.spans[{spans_key!r}] has {len(group)} spans and {len(scores)} scores. "
-            f'Write as many to doc.spans[{spans_key!r}].attrs["scores"], or none.'
-        )
-    filled = [(span, score) for span, score in zip(group, scores) if len(span)]
-    rows = stack([(span.start, span.end) for span, _ in filled])
-    return [
-        Mention(span, None if score is None else float(score), row)
-        for (span, score), row in zip(filled, rows)
-    ]
+    listed = [one for one in list_spans(doc, spans_key) if len(one.span)]
+    rows = stack([(one.span.start, one.span.end) for one in listed])
+    return [Bar(one, row) for one, row in zip(listed, rows)]
 
 
 def stack(places: Sequence[Place]) -> list[int]:
     """Find a row for the bar of each place: the first one that is free when all shorter
     places have theirs. So a place has its bar below those of all places inside it.
 
-    places (Sequence[Place]): First token of each place, and the one behind its last.
+    places (Sequence[Place]): Start and end (exclusive) of each place, in tokens.
     RETURNS (list[int]): Their rows, counted from 0.
     """
     taken = [0] * max((end for _, end in places), default=0)  # rows of a token, as bits
@@ -88,56 +70,66 @@ def stack(places: Sequence[Place]) -> list[int]:
     return rows
 
 
-def nested_elements(text: str, mentions: Sequence[Mention]) -> Iterator[str]:
+def nested_elements(text: str, bars: Sequence[Bar]) -> Iterator[str]:
     """Write a text with its mentions as elements, each inside those with lower bars.
-
     A mention that crosses another has several elements, of which the first describes it.
 
     text (str): The text.
-    mentions (Sequence[Mention]): Its mentions.
+    bars (Sequence[Bar]): Its mentions.
     YIELDS (str): Tags and parts of the text, in order.
     """
     starting: dict[int, list[int]] = {}
-    edges = {0, len(text)}
-    for i, mention in enumerate(mentions):
-        starting.setdefault(mention.span.start_char, []).append(i)
-        edges |= {mention.span.start_char, mention.span.end_char}
+    ends = [bar.listed.span.end_char for bar in bars]
+    edges = {0, len(text), *ends}
+    for i, bar in enumerate(bars):
+        starting.setdefault(bar.listed.span.start_char, []).append(i)
     begin, opened, described = 0, [], set()
-    for edge in sorted(edges):
+    for edge in sorted(edges | starting.keys()):
         yield escape_text(text[begin:edge])
         begin = edge
-        going_on = [i for i in opened if mentions[i].span.end_char > edge]
+        going_on = [i for i in opened if ends[i] > edge]
         wanted = sorted(
-            going_on + starting.get(edge, []), key=lambda i: mentions[i].row, reverse=True
+            going_on + starting.get(edge, []), key=lambda i: bars[i].row, reverse=True
         )
         kept = sum(
             1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(opened, wanted))
         )
         yield "</span>" * (len(opened) - kept)
         for i in wanted[kept:]:
-            description = "" if i in described else describe(mentions[i])
+            description = "" if i in described else describe(bars[i].listed)
             described.add(i)
-            score = 1 if mentions[i].score is None else mentions[i].score
-            yield (
-                f'<span class="mention" data-i="{i}"{description} '
-                f'style="--row: {mentions[i].row}; --score: {score:.2f}">'
-            )
+            style = look(bars[i])
+            yield f'<span class="mention" data-i="{i}"{description} style="{style}">'
         opened = wanted
 
 
-def describe(mention: Mention) -> str:
+def look(bar: Bar) -> str:
+    """Write the style of an element: the row of its bar, its shade and its colour."""
+    score, type_ = bar.listed.score, bar.listed.type
+    style = f"--row: {bar.row}; --score: {1 if score is None else score:.2f}"
+    return f"{style}; --hue: {hue_of(type_)}" if type_ else style
+
+
+def hue_of(label: str) -> int:
+    """Choose a colour for a label, the same on every page.
+
+    label (str): The label.
+    RETURNS (int): A hue in degrees.
+    """
+    return crc32(label.encode("utf-8")) * 137 % 360
+
+
+def describe(listed: Listed) -> str:
     """Write what the page has to know of a mention, as attributes."""
-    span, score = mention.span, mention.score
-    said = [] if score is None else [f"score {score:.2f}"]
-    if span.label_ != "MENTION":
-        said.insert(0, span.label_)
-    tip = ", ".join(filter(None, said))
-    name = f"{span.text}, {tip}" if tip else span.text
+    span, score, type_ = listed.span, listed.score, escape_text(listed.type)
+    tip = ", ".join(filter(None, [type_, "" if score is None else f"score {score:.2f}"]))
+    text = escape_text(span.text)
+    views = " ".join(view for view in ("nested", "flat") if getattr(listed, view))
     return (
-        f' tabindex="0" role="group" aria-label="{escape_text(name)}"'
-        f' data-tip="{escape_text(tip or "no score")}"'
-        f' data-start="{span.start}" data-end="{span.end}"'
-        f' data-score="{"Infinity" if score is None else score}"'
+        f' tabindex="0" role="group" aria-label="{f"{text}, {tip}" if tip else text}"'
+        f' data-tip="{tip or "no score"}" data-start="{span.start}" data-end="{span.end}"'
+        f' data-score="{"Infinity" if score is None else score}" data-views="{views}"'
+        + (f' data-label="{type_}"' if type_ else "")
     )
 
 

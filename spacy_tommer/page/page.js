@@ -3,19 +3,20 @@
 const byId = (id) => document.getElementById(id);
 const [controls, slider, tip] = ["controls", "threshold", "tip"].map(byId);
 
-// Mentions: those above the threshold, in rows below the text, nested or flat.
+// Mentions above the threshold, in rows below the text: nested ones, or those of doc.ents.
 
 const mentionOf = new Map(); // from each of its elements
 
 const texts = [...document.querySelectorAll(".text")].map((text) => {
   const mentions = [];
   for (const part of text.querySelectorAll(".mention")) {
-    const { i, start, end, score } = part.dataset;
+    const { i, start, end, score, views } = part.dataset;
     mentions[i] ??= {
       parts: [],
       start: +start,
       end: +end,
       score: +score,
+      views: views?.split(" "),
       name: part.getAttribute("aria-label"),
       row: +part.style.getPropertyValue("--row"),
       shown: true,
@@ -24,47 +25,27 @@ const texts = [...document.querySelectorAll(".text")].map((text) => {
     mentionOf.set(part, mentions[i]);
   }
   return {
-    text,
-    // Scores of mentions without one are infinite, and the difference of two is no number.
-    best: [...mentions].sort(
-      (a, b) =>
-        b.score - a.score || b.end - b.start - (a.end - a.start) || a.start - b.start,
-    ),
+    mentions,
     byRow: [...mentions].sort((a, b) => a.row - b.row),
-    rows: -1,
   };
 });
 
 const range = (mention) =>
   Array.from({ length: mention.end - mention.start }, (_, i) => mention.start + i);
 
-/** Pick mentions that do not overlap, the first ones first. */
-function greedy(mentions) {
-  const taken = new Set();
-  return mentions.filter((mention) => {
-    const tokens = range(mention);
-    if (tokens.some((token) => taken.has(token))) return false;
-    tokens.forEach((token) => taken.add(token));
-    return true;
-  });
-}
-
 /** Show some mentions of a text, their bars moved up where others have left. */
 function arrange(text, shown) {
   const filled = new Map(); // rows above, by token
-  let rows = 0;
   for (const mention of text.byRow) {
     toggle(mention, shown.has(mention));
     if (!mention.shown) continue;
     const tokens = range(mention);
     const row = Math.max(...tokens.map((token) => filled.get(token) ?? 0));
     tokens.forEach((token) => filled.set(token, row + 1));
-    rows = Math.max(rows, row + 1);
     if (mention.row === row) continue;
     mention.row = row;
     mention.parts.forEach((part) => part.style.setProperty("--row", row));
   }
-  if (text.rows !== rows) text.text.style.setProperty("--rows", (text.rows = rows));
 }
 
 /** Show or hide a mention, from screen readers and the keyboard, too. */
@@ -82,20 +63,24 @@ function toggle(mention, shown) {
 function update() {
   const threshold = slider.valueAsNumber;
   const all = threshold <= slider.min;
+  const view = controls.view.value;
   let count = 0;
   for (const text of texts) {
-    let mentions = text.best.filter(({ score }) => all || score > threshold);
-    if (controls.view.value === "flat") mentions = greedy(mentions);
+    const mentions = text.mentions.filter(
+      ({ score, views }) => views.includes(view) && (all || score > threshold),
+    );
     arrange(text, new Set(mentions));
     count += mentions.length;
   }
-  const total = texts.reduce((sum, { best }) => sum + best.length, 0);
   slider.ariaValueText = byId("value").textContent = threshold.toFixed(2);
-  byId("count").textContent = `${count} of ${total} mentions shown`;
+  const total = texts.flatMap(({ mentions }) => mentions);
+  const inView = total.filter(({ views }) => views.includes(view)).length;
+  const kind = view === "flat" ? "entities" : "mentions";
+  byId("count").textContent = `${count} of ${inView} ${kind} shown`;
 }
 
 const scores = texts
-  .flatMap(({ best }) => best.map(({ score }) => score))
+  .flatMap(({ mentions }) => mentions.map(({ score }) => score))
   .filter(Number.isFinite);
 const lowest = scores.reduce((a, b) => Math.min(a, b), 1);
 slider.min = slider.value = Math.floor(lowest * 100) / 100;

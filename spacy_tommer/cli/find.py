@@ -1,0 +1,197 @@
+"""Print the mentions of texts."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Optional, TextIO
+
+import typer
+from spacy.language import Language
+from spacy.tokens import Doc
+from tqdm import tqdm
+
+from ..files import ShardWriter
+from ..page.formats import write_html, write_jsonl, write_table
+from ..pipelines import load
+from ..version import __version__
+from .errors import fail
+from .output import opened
+from .texts import as_they_come, read_texts
+
+# Texts whose words are in memory at once.
+TEXTS_IN_MEMORY = 4096
+
+
+class Format(str, Enum):
+    """What mentions are written as."""
+
+    table = "table"
+    jsonl = "jsonl"
+    html = "html"
+    spacy = "spacy"
+
+
+WRITERS: dict[Format, Callable] = {
+    Format.table: write_table,
+    Format.jsonl: write_jsonl,
+    Format.html: write_html,
+}
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end, if it is wanted."""
+    if wanted:
+        typer.echo(f"spacy_tommer {__version__}")
+        raise typer.Exit
+
+
+def find(
+    texts: Annotated[
+        Optional[list[str]], typer.Argument(metavar="[TEXT]...", help="Texts.")
+    ] = None,
+    file: Annotated[
+        Optional[list[Path]],
+        typer.Option(
+            "--file",
+            "-i",
+            exists=True,
+            dir_okay=False,
+            help="A file, each line a text; may be given several times.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        Optional[str],
+        typer.Option(help="Encoding of files and standard input; UTF-8 by default."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="Name of a shipped model, or the folder of a pipeline."
+        ),
+    ] = "minilm",
+    threshold: Annotated[
+        Optional[float],
+        typer.Option(
+            "--threshold",
+            "-t",
+            help="Probability that a mention must exceed, between 0 and 1.",
+        ),
+    ] = None,
+    format: Annotated[
+        Format, typer.Option("--format", "-f", help="spacy writes a folder of DocBins.")
+    ] = Format.table,
+    matches: Annotated[
+        bool, typer.Option("--matches", help="Show match scores and token values in html.")
+    ] = False,
+    output: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--output", "-o", help="File or folder to write; otherwise standard output."
+        ),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=show_version,
+            is_eager=True,
+            help="Print the version and end.",
+        ),
+    ] = False,
+) -> None:
+    """Print the entity mentions of texts, each with its score and its place in the text.
+
+    Without texts and file, each line of standard input is a text. In the table, * marks
+    the entities: the flat segmentation.
+    """
+    files = file or []
+    if format is Format.spacy and output is None:
+        fail("--format spacy writes a folder: name it with --output.")
+    if matches and format is not Format.html:
+        fail("--matches is for a page: write --format html.")
+    if output is not None and any(output.exists() and output.samefile(f) for f in files):
+        fail(f"{output} is read and would be overwritten: name another --output.")
+    try:
+        nlp = load(model)
+        spans_key = settle(nlp, model, threshold)
+        stream = read_texts(texts or [], files, encoding)
+        write_all(nlp, stream, spans_key, format, matches, output)
+    except BrokenPipeError:  # the reader of standard output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, ImportError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def settle(nlp: Language, model: str, threshold: Optional[float]) -> str:
+    """Prepare a pipeline for texts of any length.
+
+    nlp (Language): The pipeline.
+    model (str): What it was loaded from.
+    threshold (Optional[float]): The threshold for all mentions, nested and flat.
+    RETURNS (str): Key of the mentions in doc.spans.
+    """
+    if "tommer" not in nlp.pipe_names:
+        raise ValueError(f"The pipeline {model} has no component named tommer.")
+    tommer = nlp.get_pipe("tommer")
+    if threshold is not None:
+        tommer.threshold = threshold
+    nlp.max_length = sys.maxsize
+    return tommer.spans_key
+
+
+def write_all(
+    nlp: Language,
+    texts: Iterator[str],
+    spans_key: str,
+    format: Format,
+    matches: bool,
+    output: Optional[Path],
+) -> None:
+    """Find the mentions of a stream of texts and write them.
+
+    nlp (Language): The pipeline.
+    texts (Iterator[str]): The texts.
+    spans_key (str): Key of the mentions in doc.spans.
+    format (Format): What they are written as.
+    matches (bool): Whether a page shows matches and token values, too.
+    output (Optional[Path]): File or folder; standard output where there is none.
+    """
+    if format is Format.spacy:
+        assert output is not None
+        with ShardWriter(output) as shards:
+            for doc in progress(find_mentions_of(nlp, texts), output):
+                shards.add(doc)
+        return
+    write = partial(write_html, matches=nlp) if matches else WRITERS[format]
+    with opened(output, whole=format is Format.html) as stream:
+        write(progress(find_mentions_of(nlp, texts, stream), output), stream, spans_key)
+
+
+def find_mentions_of(
+    nlp: Language, texts: Iterable[str], stream: Optional[TextIO] = None
+) -> Iterator[Doc]:
+    """Find the mentions of a stream of texts, and forget the words of those that are done.
+
+    nlp (Language): The pipeline.
+    texts (Iterable[str]): The texts.
+    stream (Optional[TextIO]): What the Docs are written to, which is flushed before new
+        texts are waited for.
+    YIELDS (Doc): The Docs, in order.
+    """
+    for batch in as_they_come(texts, TEXTS_IN_MEMORY):
+        with nlp.memory_zone():
+            yield from nlp.pipe(batch)
+        if stream is not None:
+            stream.flush()
+
+
+def progress(docs: Iterable[Doc], output: Optional[Path]) -> Iterable[Doc]:
+    """Show a progress bar on standard error if the run is long and it can be seen."""
+    mixed = output is None and sys.stdout.isatty()
+    # None leaves it to tqdm, which shows nothing where standard error is no terminal.
+    return tqdm(docs, unit=" texts", delay=2, disable=True if mixed else None)

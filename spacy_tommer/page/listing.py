@@ -1,0 +1,68 @@
+"""The mentions and entities of a Doc, as table, JSON lines and page list them."""
+
+from typing import NamedTuple, Optional
+
+from spacy.tokens import Doc, Span
+
+from ..decoding.scores import find_score
+from ..keys import ENTITIES
+
+
+class Listed(NamedTuple):
+    """A mention or an entity.
+
+    span (Span): Where it stands.
+    score (Optional[float]): Its probability; None for an entity that no component scored.
+    label (str): The label of the entity at its place; or else of the typed span there in
+        doc.spans["entities"]; or else its own.
+    nested (bool): Whether it is a mention; entities of other components need not be.
+    flat (bool): Whether it is an entity of doc.ents.
+    """
+
+    span: Span
+    score: Optional[float]
+    label: str
+    nested: bool
+    flat: bool
+
+    @property
+    def type(self) -> str:
+        """RETURNS (str): Its label, if that says more than that it is a mention."""
+        return "" if self.label == "MENTION" else self.label
+
+
+def list_spans(doc: Doc, spans_key: str) -> list[Listed]:
+    """List the mentions of a Doc, and after them its entities that are none.
+
+    doc (Doc): The Doc.
+    spans_key (str): Key of the mentions in doc.spans.
+    RETURNS (list[Listed]): The mentions in their order there, and the other entities.
+        ValueError is raised where there is no such key, or not a score for each span.
+    """
+    if spans_key not in doc.spans:
+        have = ", ".join(map(repr, doc.spans)) or "none"
+        raise ValueError(
+            f"The Doc has no spans under the key {spans_key!r}; its keys are: {have}. Let "
+            "a pipeline with a tommer component find them, or name a key that the Doc has:"
+            '\n    spacy_tommer.render(doc, spans_key="...")'
+        )
+    group = doc.spans[spans_key]
+    scores = group.attrs.get("scores", [None] * len(group))
+    if len(scores) != len(group):
+        raise ValueError(
+            f"doc.spans[{spans_key!r}] has {len(group)} spans and {len(scores)} scores. "
+            f'Write as many to doc.spans[{spans_key!r}].attrs["scores"], or none.'
+        )
+    layers = (group, doc.spans.get(ENTITIES, ()), doc.ents)
+    labels = {(s.start, s.end): s.label_ for layer in layers for s in layer if s.label_}
+    flat = {(ent.start, ent.end) for ent in doc.ents}
+    listed, nested = [], set()
+    for span, score in zip(group, scores):
+        place = (span.start, span.end)
+        nested.add(place)
+        number = None if score is None else float(score)
+        listed.append(Listed(span, number, labels.get(place, ""), True, place in flat))
+    for ent in doc.ents:
+        if (ent.start, ent.end) not in nested:
+            listed.append(Listed(ent, find_score(ent), ent.label_, False, True))
+    return listed
