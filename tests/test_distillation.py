@@ -9,7 +9,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 
 from spacy_tommer.keys import TARGETS
-from spacy_tommer.training.distillation import annotate
+from spacy_tommer.training.distillation import distil_docs
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_sparse_distillation_adds_what_the_teacher_finds(teacher):
     found = find(teacher)
     counts = Counter()
     examples = [gold_example(teacher, text) for text in TEXTS]
-    for doc in annotate([teacher.get_pipe("tommer")], examples, "mentions", 0.5, counts):
+    for doc in distil_docs([teacher.get_pipe("tommer")], examples, "mentions", 0.5, counts):
         gold = [doc[0:2], doc[3:4]]
         expected = sorted({*found[doc.text], *places(gold)})
         assert places(doc.spans["mentions"]) == expected
@@ -58,7 +58,7 @@ def test_sparse_distillation_adds_what_the_teacher_finds(teacher):
 def test_masking_leaves_the_mentions_alone(teacher):
     found = find(teacher)
     examples = [gold_example(teacher, text) for text in TEXTS]
-    for doc in annotate([teacher.get_pipe("tommer")], examples, "ignored", 0.5, Counter()):
+    for doc in distil_docs([teacher.get_pipe("tommer")], examples, "ignored", 0.5, Counter()):
         gold = places([doc[0:2], doc[3:4]])
         assert places(doc.spans["mentions"]) == gold
         assert places(doc.spans["ignored"]) == sorted(set(found[doc.text]) - set(gold))
@@ -69,7 +69,7 @@ def test_dense_targets_are_the_teacher_s_probabilities(teacher, gold_share):
     examples = [gold_example(teacher, text) for text in TEXTS]
     pipe = teacher.get_pipe("tommer")
     scores = pipe.predict([example.x for example in examples])
-    docs = annotate([pipe], examples, "targets", 0.5, Counter(), gold_share)
+    docs = distil_docs([pipe], examples, "targets", 0.5, Counter(), gold_share)
     for doc, logits in zip(docs, scores):
         expected = 1 / (1 + np.exp(-logits.dataXd.astype("float64")))
         if gold_share is None:
@@ -88,7 +88,7 @@ def test_spans_that_the_gold_tokens_do_not_fit_are_counted(teacher):
     whole.spans["mentions"] = []
     predicted = teacher.get_pipe("transformer")(teacher.make_doc(text))
     counts = Counter()
-    (doc,) = annotate(
+    (doc,) = distil_docs(
         [teacher.get_pipe("tommer")], [Example(predicted, whole)], "mentions", 0.5, counts
     )
     assert not doc.spans["mentions"]
@@ -99,7 +99,7 @@ def test_spans_that_the_gold_tokens_do_not_fit_are_counted(teacher):
 def test_a_student_learns_from_what_was_added(teacher, make_nlp):
     examples = [gold_example(teacher, text) for text in TEXTS]
     docs = list(
-        annotate([teacher.get_pipe("tommer")], examples, "mentions", 0.5, Counter())
+        distil_docs([teacher.get_pipe("tommer")], examples, "mentions", 0.5, Counter())
     )
     assert sum(len(doc.spans["mentions"]) for doc in docs) > 8
     student = make_nlp(flat_threshold=None)
@@ -121,7 +121,7 @@ def test_several_teachers_are_averaged(teacher, make_nlp):
     examples = [gold_example(teacher, text) for text in TEXTS]
     predicted = [example.x for example in examples]
     said = [pipe.predict(predicted) for pipe in pipes]
-    docs = annotate(pipes, examples, "targets", 0.5, Counter(), 0.0)
+    docs = distil_docs(pipes, examples, "targets", 0.5, Counter(), 0.0)
     for doc, first, second in zip(docs, *said):
         z = np.stack([first.dataXd, second.dataXd]).astype("float64")
         expected = (1 / (1 + np.exp(-z))).mean(axis=0)

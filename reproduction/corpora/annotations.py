@@ -1,5 +1,5 @@
-"""Read JSON records of a text, or of tokens, with a list of entities as triples: first
-character or token, the one behind the last, and type. A broken record is left out as a
+"""Read JSON records of a text, or of tokens, with a list of entities as triples: start,
+end (exclusive) and type. A broken record is left out as a
 whole."""
 
 from collections.abc import Iterator
@@ -16,7 +16,6 @@ from .report import Report
 def read_annotations(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read a file of annotated texts.
 
-    path (Path): The file.
     nlp (Language): The pipeline whose tokenizer is used where there are no tokens.
     report (Report): Where broken records are counted.
     YIELDS (Doc): A text with its gold mentions.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from .gold import set_gold
+from .gold import mention_labels, set_gold
 from .report import Report
 from .seen import SeenTexts
 
@@ -44,5 +44,5 @@ def clean(
             fits = found.start_char == span.start_char and found.end_char == span.end_char
             report.count("mention kept that spaCy's tokens do not fit", not fits)
         if len(kept) < len(doc.spans["entities"]):
-            set_gold(doc, kept)
+            set_gold(doc, kept, mention_labels(doc))
         yield doc

@@ -1,5 +1,5 @@
-"""Read Pile-NER as it is published: conversations that give a text, and then for each type
-of entity ask for a list of strings.
+"""Read Pile-NER as it is published: conversations that state a text, and then for each
+type of entity ask for a list of strings.
 
 A record without a text is left out as a whole. An answer that is no list in JSON is left
 out, its text stays."""
@@ -15,6 +15,7 @@ from typing import Optional
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from .borders import find_words
 from .gold import Entity, gold_text
 from .records import Record
 from .report import Place, Report
@@ -27,7 +28,7 @@ Answer = tuple[str, list[str]]
 
 
 def read_conversations(
-    read: Callable[[Report], Iterator[tuple[int, Record]]],
+    begin: Callable[[Report], Iterator[tuple[int, Record]]],
     place: Place,
     nlp: Language,
     report: Report,
@@ -35,7 +36,7 @@ def read_conversations(
     """Read conversations. Records that share a text become one Doc, wherever they stand:
     they are read twice, first to count the texts that return.
 
-    read (Callable[[Report], Iterator[tuple[int, Record]]]): Begin to read the records,
+    begin (Callable[[Report], Iterator[tuple[int, Record]]]): Begin to read the records,
         with their lines.
     place (Place): Where they come from, for messages.
     nlp (Language): The pipeline whose tokenizer is used.
@@ -44,12 +45,12 @@ def read_conversations(
     """
     seen = SeenTexts()
     left: Counter[bytes] = Counter()
-    for _, record in read(Report(max_errors=sys.maxsize, shown=0)):
+    for _, record in begin(Report(max_errors=sys.maxsize, shown=0)):
         text = conversation_text(record)
         if text is not None and not seen.add(text):
             left[text_hash(text)] += 1
     waiting: dict[bytes, list[Answer]] = {}
-    for line, record in read(report):
+    for line, record in begin(report):
         text = conversation_text(record)
         if text is None:
             report.error("conversation without a text", place, line)
@@ -68,7 +69,6 @@ def read_conversations(
 def conversation_text(record: Record) -> Optional[str]:
     """Find the text of a conversation.
 
-    record (Record): The record.
     RETURNS (Optional[str]): The text, or None if the record is not a conversation.
     """
     turns = record.get("conversations")
@@ -85,9 +85,7 @@ def conversation_answers(
 ) -> Iterator[Answer]:
     """Find the answers of a conversation.
 
-    record (Record): The record.
     place (Place): Where it comes from.
-    line (int): Its line.
     report (Report): Where answers are counted that are left out.
     YIELDS (Answer): A type and its strings.
     """
@@ -107,25 +105,22 @@ def conversation_answers(
 
 
 def occurrences(text: str, answers: list[Answer], report: Report) -> Iterator[Entity]:
-    """Find all places where the strings of the answers stand in a text, as whole words. A
-    string that never does so is found inside words: some scripts put no space between.
+    """Find all places where the strings of the answers stand in a text, as `find_words`
+    does it.
 
-    text (str): The text.
     answers (list[Answer]): Types and strings.
     report (Report): Where strings are counted that are not in the text.
-    YIELDS (Entity): First character, character behind the last, and type.
+    YIELDS (Entity): Start and end (exclusive) in characters, and type.
     """
     for label, strings in answers:
         for string in map(str.strip, strings):
             if not string or string not in text:
                 report.count("string dropped that is not in its text")
                 continue
-            pattern = re.escape(string)
-            before = r"(?<!\w)" if re.match(r"\w", string) else ""
-            behind = r"(?!\w)" if re.search(r"\w$", string) else ""
-            found = list(re.finditer(before + pattern + behind, text))
+            found, whole = find_words(text, string)
             if not found:
-                found = list(re.finditer(pattern, text))
-                report.count("string found inside words only")
-            for match in found:
-                yield match.start(), match.end(), label
+                report.count("string dropped that stands inside words only")
+            elif not whole:
+                report.count("string found beside letters, digits or marks of a word only")
+            for start, end in found:
+                yield start, end, label

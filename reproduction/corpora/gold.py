@@ -1,6 +1,6 @@
 """Gold mentions on a Doc, as training and scoring expect them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Optional
 
@@ -9,17 +9,25 @@ from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
+from spacy_tommer.keys import ENTITIES, MENTIONS
+from spacy_tommer.training.gold import BLANK, PROBLEMS, TRIMMED, visible_part, visible_span
+
 from .report import Broken, Report
 
-# First token, token behind the last, and type; or the same with characters.
+# Start, end (exclusive) and type, by tokens or by characters.
 Entity = tuple[int, int, str]
 
 
-def set_gold(doc: Doc, entities: Iterable[Entity]) -> Doc:
+def set_gold(
+    doc: Doc,
+    entities: Iterable[Entity],
+    labels: Optional[Mapping[tuple[int, int], str]] = None,
+) -> Doc:
     """Set the gold mentions of a Doc.
 
-    doc (Doc): The Doc.
     entities (Iterable[Entity]): Its entities by tokens, in any order.
+    labels (Optional[Mapping[tuple[int, int], str]]): Labels of mentions by start and end
+        (exclusive), where they are not the first type of their entities.
     RETURNS (Doc): The same Doc: doc.spans["entities"] has all entities, "mentions" each
         stretch of text once, with its first type, MENTION if that is empty. doc.ents has
         the mentions if none overlaps another, and is left unset otherwise.
@@ -33,14 +41,47 @@ def set_gold(doc: Doc, entities: Iterable[Entity]) -> Doc:
     spans.sort(key=lambda span: (span.start, span.end))
     mentions: dict[tuple[int, int], Span] = {}
     for span in spans:
-        mentions.setdefault((span.start, span.end), span)
-    doc.spans["entities"] = spans
-    doc.spans["mentions"] = list(mentions.values())
+        place = (span.start, span.end)
+        label = (labels or {}).get(place) or span.label_
+        mentions.setdefault(place, Span(doc, *place, label=label))
+    doc.spans[ENTITIES] = spans
+    doc.spans[MENTIONS] = list(mentions.values())
     if len(filter_spans(mentions.values())) == len(mentions):
         doc.set_ents(list(mentions.values()))
     else:
         doc.set_ents([], default="missing")
     return doc
+
+
+def mention_labels(doc: Doc) -> dict[tuple[int, int], str]:
+    """RETURNS (dict[tuple[int, int], str]): Labels of the mentions by start and end
+    (exclusive), to keep them where gold is set anew."""
+    return {(span.start, span.end): span.label_ for span in doc.spans[MENTIONS]}
+
+
+def check_gold(docs: Iterable[Doc], report: Report) -> Iterator[Doc]:
+    """Cut the gold of Docs to its visible text, and keep the first text for the summary.
+
+    docs (Iterable[Doc]): Docs with gold mentions.
+    report (Report): Where spans are counted that are cut or left out.
+    YIELDS (Doc): The same Docs.
+    """
+    for doc in docs:
+        if report.first_text is None:
+            report.first_text = doc.text
+        kept, labels = [], mention_labels(doc)
+        spans = doc.spans[ENTITIES]
+        for span in spans:
+            inner = visible_span(span)
+            if inner is not None:
+                kept.append((inner.start, inner.end, span.label_))
+                label = labels[span.start, span.end]
+                labels.setdefault((inner.start, inner.end), label)
+            report.count(PROBLEMS[BLANK], inner is None)
+            report.count(PROBLEMS[TRIMMED], inner is not None and inner is not span)
+        if kept != [(span.start, span.end, span.label_) for span in spans]:
+            set_gold(doc, kept, labels)
+        yield doc
 
 
 def gold_doc(
@@ -51,12 +92,10 @@ def gold_doc(
 ) -> Doc:
     """Make a Doc of tokens, with its gold mentions.
 
-    vocab (Vocab): The vocabulary.
     words (Sequence[str]): The tokens.
     entities (Iterable[Entity]): The entities by tokens.
-    spaces (Optional[Sequence[bool]]): Whether a space stands behind each token; if
-        None, one stands between any two.
-    RETURNS (Doc): The Doc.
+    spaces (Optional[Sequence[bool]]): Whether a space follows each token; if None, one
+        stands between any two.
     """
     if not all(words):
         raise Broken("empty token")
@@ -70,13 +109,12 @@ def gold_text(nlp: Language, text: str, entities: Iterable[Entity], report: Repo
     split further where a mention begins or ends inside one, so that none is lost.
 
     nlp (Language): The pipeline whose tokenizer is used.
-    text (str): The text.
-    entities (Iterable[Entity]): The entities by characters. White space at their edges
-        is not theirs.
-    report (Report): Where split tokens are counted.
-    RETURNS (Doc): The Doc.
+    entities (Iterable[Entity]): The entities by characters. White space and invisible
+        characters at their edges are cut off.
+    report (Report): Where split tokens are counted, and entities that are cut or left out.
+    RAISES (Broken): If an entity is not in the text.
     """
-    found = [trim(text, entity) for entity in entities]
+    found = list(cut_entities(text, entities, report))
     edges = {edge for start, end, _ in found for edge in (start, end)}
     words: list[str] = []
     spaces: list[bool] = []
@@ -95,20 +133,13 @@ def gold_text(nlp: Language, text: str, entities: Iterable[Entity], report: Repo
     return gold_doc(nlp.vocab, words, tokens, spaces)
 
 
-def trim(text: str, entity: Entity) -> Entity:
-    """Take white space off the edges of an entity.
-
-    text (str): The text.
-    entity (Entity): The entity by characters.
-    RETURNS (Entity): The entity without it.
-    RAISES (Broken): If the entity is not in the text, or nothing remains of it.
-    """
-    start, end, label = entity
-    if not 0 <= start < end <= len(text):
-        raise Broken("mention beyond its text")
-    inner = text[start:end]
-    start += len(inner) - len(inner.lstrip())
-    end -= len(inner) - len(inner.rstrip())
-    if start >= end:
-        raise Broken("mention of white space")
-    return start, end, label
+def cut_entities(text: str, entities: Iterable[Entity], report: Report) -> Iterator[Entity]:
+    """Cut entities by characters to their visible text, and leave out those without any."""
+    for start, end, label in entities:
+        if not 0 <= start < end <= len(text):
+            raise Broken("mention beyond its text")
+        place = visible_part(text, start, end)
+        report.count(PROBLEMS[BLANK], place is None)
+        if place is not None:
+            report.count(PROBLEMS[TRIMMED], place != (start, end))
+            yield (*place, label)

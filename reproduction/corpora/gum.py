@@ -22,7 +22,6 @@ BRACKET = re.compile(r"\([^()]+\)?|[^()]+\)")
 def read_gum(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read a file of GUM, GUM_{genre}_{name}.conllu.
 
-    path (Path): The file.
     nlp (Language): Pipeline whose vocabulary the Docs get.
     report (Report): Where broken sentences are counted.
     YIELDS (Doc): A sentence with its gold mentions and its own spaces.
@@ -31,18 +30,18 @@ def read_gum(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     if genre not in FREE_GENRES:
         report.count(f"document of the genre {genre} left out: its text is not free")
         return
-    for line, rows in sentences(path, report):
-        with report.skipping(path, line):
+    for rows in sentences(path, report):
+        with report.skipping(path, rows[0][0]):
             words: list[str] = []
             spaces: list[bool] = []
             entities: list[Entity] = []
             opened: list[tuple[str, int, str]] = []
-            joined = (0, False)  # last word of a multiword token; is a space behind it
-            for i, row in enumerate(rows):
+            joined = (0, False)  # last word of a multiword token; does a space follow
+            for line, row in rows:
                 if row[0].startswith("#"):
                     continue
                 if len(row) <= MISC:
-                    raise Broken("sentence with a line of too few columns", line + i)
+                    raise Broken("sentence with a line of too few columns", line)
                 features = dict(part.partition("=")[::2] for part in row[MISC].split("|"))
                 spaced = features.get("SpaceAfter") != "No"
                 if "-" in row[0]:
@@ -68,7 +67,6 @@ def close_brackets(
     """Read the brackets of a token.
 
     brackets (str): The value of the feature Entity.
-    token (int): Number of the token.
     opened (list[tuple[str, int, str]]): Name, first token and type of the entities that
         are open; changed.
     YIELDS (Entity): An entity that ends with this token.

@@ -15,7 +15,6 @@ from .report import Broken, Report
 def read_instruct_uie(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read a file of InstructUIE.
 
-    path (Path): The file.
     nlp (Language): The pipeline whose tokenizer is used.
     report (Report): Where broken records are counted.
     YIELDS (Doc): A sentence with its gold mentions.

@@ -28,13 +28,13 @@ def count_lengths(docs: Iterable[Doc], tokenizer: Tokenizer) -> tuple[Lengths, L
         )
         for doc, encoding in zip(batch, encodings):
             texts[len(encoding)] += 1
-            # (P, 2): P wordpieces, first character and the one behind the last.
+            # (P, 2): P wordpieces, start and end (exclusive) in characters.
             pieces = np.array(encoding.offsets, dtype=int).reshape(-1, 2)
             pieces = pieces[pieces[:, 0] < pieces[:, 1]]
             for span in doc.spans["mentions"]:
                 first = np.searchsorted(pieces[:, 1], span.start_char, side="right")
-                behind = np.searchsorted(pieces[:, 0], span.end_char, side="left")
-                mentions[int(behind - first)] += 1
+                end = np.searchsorted(pieces[:, 0], span.end_char, side="left")
+                mentions[int(end - first)] += 1
     return texts, mentions
 
 
@@ -42,7 +42,7 @@ def describe_lengths(lengths: Lengths, limit: int) -> dict[str, Any]:
     """Describe a distribution of lengths.
 
     lengths (Lengths): How often each length occurs.
-    limit (int): The length up to which a share is given.
+    limit (int): The length up to which the share is counted.
     RETURNS (dict[str, Any]): Their number, mean, median, maximum, the share of those up
         to the limit, and how often each occurs.
     """

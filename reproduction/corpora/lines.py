@@ -9,7 +9,6 @@ from .report import Report
 def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
     """Read a file line by line. Bytes that are not UTF-8 are replaced, and reported.
 
-    path (Path): The file.
     report (Report): Where repairs are counted.
     YIELDS (tuple[int, str]): The number of a line, from 1, and the line without its end.
     """

@@ -49,7 +49,6 @@ def read_numbered(
     """Read a file of records that have "tokens" and either "ner_tags" or "tags". Those
     whose "lang" is another language than English are dropped.
 
-    path (Path): The file.
     nlp (Language): Pipeline whose vocabulary the Docs get.
     report (Report): Where broken and dropped records are counted.
     tags (Sequence[str]): The tag of each number.

@@ -34,16 +34,15 @@ MARKS = frozenset({"'s", "\u2019s", "'", "\u2019"})
 PRONOUN_PAIRS = frozenset({"each other", "no one", "one another"})
 
 
-def bare_phrases(read: Reader) -> Reader:
-    """Let a reader strip the determiners of mentions and the mark of the possessive behind
+def bare_phrases(reader: Reader) -> Reader:
+    """Let a reader strip the determiners of mentions and the mark of the possessive after
     them, and drop those that are pronouns.
 
-    read (Reader): The reader.
     RETURNS (Reader): A reader of the same files.
     """
 
     def read_bare(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-        for doc in read(path, nlp, report):
+        for doc in reader(path, nlp, report):
             words = [token.lower_ for token in doc]
             entities: list[Entity] = []
             for span in doc.spans["entities"]:

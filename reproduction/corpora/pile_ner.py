@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 from .annotations import read_annotations
 from .bio import read_bio
 from .conversations import read_conversations
+from .gold import check_gold
 from .hub import hub_records
 from .records import read_records
 from .report import Report
@@ -27,11 +28,16 @@ def read_pile_ner(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
     report (Report): Where broken records are counted.
     YIELDS (Doc): A passage with its gold mentions.
     """
+    yield from check_gold(open_pile_ner(source, nlp, report), report)
+
+
+def open_pile_ner(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
+    """Read Pile-NER with the reader of its form."""
     path = Path(source)
     if not path.is_file():
         yield from read_conversations(lambda _: hub_records(source), source, nlp, report)
     elif path.suffix not in (".json", ".jsonl", ".parquet"):
-        yield from read_bio(path, nlp, report)
+        yield from read_bio(path, nlp, report, token=None, tags=(-1,))
     elif holds_conversations(path):
         yield from read_conversations(partial(read_records, path), path, nlp, report)
     else:
@@ -41,7 +47,6 @@ def read_pile_ner(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
 def holds_conversations(path: Path) -> bool:
     """Find out whether a file holds conversations, from its first record.
 
-    path (Path): The file.
     RETURNS (bool): Whether it does.
     """
     records = read_records(path, Report(max_errors=sys.maxsize, shown=0))

@@ -16,7 +16,6 @@ from .report import Broken, Report
 def read_pubtator(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read a PubTator file.
 
-    path (Path): The file.
     nlp (Language): The pipeline whose tokenizer is used.
     report (Report): Where broken documents are counted.
     YIELDS (Doc): A document with its gold mentions.
@@ -50,7 +49,6 @@ def head(rows: Sequence[str], number: int, name: str) -> str:
 def mention(row: str, text: str, line: int) -> Entity:
     """Read the line of a mention.
 
-    row (str): The line.
     text (str): The text of the document.
     line (int): The number of the line in the file.
     RETURNS (Entity): The mention.

@@ -10,7 +10,7 @@ from .lines import read_lines
 from .report import Report
 
 Record = dict[str, Any]
-CHUNK = 1 << 20
+BLOCK_CHARS = 1 << 20
 # A string, with its closing quote if that is there, or a bracket.
 STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*("?)|[{}\[\]]', re.DOTALL)
 
@@ -46,11 +46,10 @@ def read_records(path: Path, report: Report) -> Iterator[tuple[int, Record]]:
 def begins_array(path: Path) -> bool:
     """Find out whether a file holds a JSON array, from its first solid character.
 
-    path (Path): The file.
     RETURNS (bool): Whether that is a bracket.
     """
     with path.open(encoding="utf-8-sig", errors="replace") as file_:
-        while chunk := file_.read(CHUNK):
+        while chunk := file_.read(BLOCK_CHARS):
             if chunk.strip():
                 return chunk.lstrip().startswith("[")
     return False
@@ -59,13 +58,12 @@ def begins_array(path: Path) -> bool:
 def split_array(path: Path, report: Report) -> Iterator[tuple[int, str]]:
     """Split a JSON array into its elements without reading all of it.
 
-    path (Path): The file.
     report (Report): Where an array that does not end is counted.
     YIELDS (tuple[int, str]): The line where an element begins, from 1, and the element.
     """
     text, line, depth, at, start = "", 1, 0, 0, 0
     with path.open(encoding="utf-8-sig", errors="replace") as file_:
-        while chunk := file_.read(CHUNK):
+        while chunk := file_.read(BLOCK_CHARS):
             text += chunk
             counted = 0
             while match := STRUCTURE.search(text, at):
@@ -94,7 +92,6 @@ def split_array(path: Path, report: Report) -> Iterator[tuple[int, str]]:
 def parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
     """Read the records of a parquet file.
 
-    path (Path): The file.
     YIELDS (tuple[int, Record]): The number of a record, from 1, and the record.
     """
     try:

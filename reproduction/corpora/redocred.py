@@ -17,7 +17,6 @@ Sentence = tuple[list[str], list[Entity]]
 def read_redocred(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read a file of Re-DocRED.
 
-    path (Path): The file.
     nlp (Language): Pipeline whose vocabulary the Docs get.
     report (Report): Where broken documents are counted.
     YIELDS (Doc): A sentence with its gold mentions.

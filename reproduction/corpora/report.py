@@ -10,6 +10,8 @@ from typing import Optional, Union
 from tqdm import tqdm
 
 Place = Union[Path, str]
+# How much of the first text the summary shows.
+SHOWN_CHARS = 100
 
 
 class Broken(ValueError):
@@ -17,7 +19,7 @@ class Broken(ValueError):
 
     kind (str): What is wrong with it, in the same words for all such records.
     line (Optional[int]): Its line in the file, where that is not the record's first.
-    detail (str): What to print behind the kind.
+    detail (str): What to print after the kind.
     """
 
     def __init__(self, kind: str, line: Optional[int] = None, detail: str = "") -> None:
@@ -42,12 +44,12 @@ class Report:
         self.shown = shown
         self.errors = 0
         self.counts: Counter[str] = Counter()
+        self.first_text: Optional[str] = None
 
     @contextmanager
     def skipping(self, place: Place, line: int) -> Iterator[None]:
         """Leave out the record that is read in a `with` block if it is broken.
 
-        place (Path): The file.
         line (int): The record's first line, counted from 1.
         """
         try:
@@ -62,9 +64,8 @@ class Report:
         """Count a record that is left out because it is broken.
 
         kind (str): What is wrong with it.
-        place (Path): The file.
-        line (int): The line, counted from 1.
-        detail (str): What to print behind the kind.
+            line (int): The line, counted from 1.
+        detail (str): What to print after the kind.
         RAISES (TooManyErrors): If there were more than may be.
         """
         self.note(f"{kind}, left out", place, line, detail)
@@ -79,9 +80,8 @@ class Report:
         """Count something that is repaired, and print it if it is one of the first.
 
         kind (str): What was found, and what is done about it.
-        place (Path): The file.
-        line (int): The line, counted from 1.
-        detail (str): What to print behind the kind.
+            line (int): The line, counted from 1.
+        detail (str): What to print after the kind.
         """
         self.count(kind)
         if self.counts[kind] <= self.shown:
@@ -100,6 +100,12 @@ class Report:
     def summary(self) -> str:
         """List what was counted.
 
-        RETURNS (str): A line for each kind, the most frequent one first.
+        RETURNS (str): The first text as it was read, and a line for each kind, the most
+            frequent one first.
         """
-        return "\n".join(f"  {n:7,} {kind}" for kind, n in self.counts.most_common())
+        lines = [f"  {n:7,} {kind}" for kind, n in self.counts.most_common()]
+        if self.first_text is not None:
+            text = " ".join(self.first_text.split())
+            more = " ..." if len(text) > SHOWN_CHARS else ""
+            lines.insert(0, f"  The first text as read: {text[:SHOWN_CHARS]}{more}")
+        return "\n".join(lines)

@@ -16,7 +16,6 @@ class SeenTexts:
     def add(self, text: str) -> bool:
         """Remember a text.
 
-        text (str): The text.
         RETURNS (bool): Whether it is new.
         """
         query = "INSERT OR IGNORE INTO seen VALUES (?)"
@@ -26,7 +25,6 @@ class SeenTexts:
 def text_hash(text: str) -> bytes:
     """Hash a text.
 
-    text (str): The text.
     RETURNS (bytes): 16 bytes.
     """
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -9,15 +9,19 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from .bio import read_bio
+from .gold import check_gold
 from .gum import read_gum
 from .instruct_uie import read_instruct_uie
 from .numbered import FABNER, MULTINERD, ONTONOTES, WIKINEURAL, read_numbered
+from .openmentions import read_openmentions
 from .phrases import Reader, bare_phrases
 from .pubtator import read_pubtator
 from .redocred import read_redocred
 from .report import Report
 from .stackoverflow import read_stackoverflow
 
+# What this project brings itself.
+ASSETS = Path(__file__).parents[2] / "assets"
 # Files in the data folder, and their reader; several if a set is published in several
 # forms, of which the first that is there is read.
 Sources = list[tuple[str, Reader]]
@@ -47,6 +51,15 @@ def instruct_uie(folder: str) -> Sources:
     return [(f"benchmarks/ie_instructions/{folder}/[dt]*.json", read_instruct_uie)]
 
 
+def openmentions(part: str) -> Sources:
+    """Name the file of OpenMentions, in a folder of corpora or in this project's assets.
+
+    part (str): The part to read: "train", "validation" or "test".
+    """
+    reader = partial(read_openmentions, part=part)
+    return [(f"{end}openmentions/openmentions.jsonl", reader) for end in ("train/", "")]
+
+
 TRAINING: dict[str, Sources] = {
     "gum": [("train/gum/*.conllu", bare_phrases(read_gum))],
     "litbank": [("train/litbank/*.tsv", bare_phrases(nested_bio))],
@@ -58,6 +71,7 @@ TRAINING: dict[str, Sources] = {
     "wnut17": [("train/wnut17/CONLL-format/data/*/*", read_bio)],
     "btc": [("train/btc/CONLL-format/data/*.conll", read_bio)],
     "stackoverflow": [("train/stackoverflow/*.txt", read_stackoverflow)],
+    "openmentions": openmentions("train"),
 }
 BENCHMARKS: dict[str, Sources] = {
     "politics": [("benchmarks/crossner/politics/*.txt", read_bio)],
@@ -94,6 +108,8 @@ OTHER_FORMS: dict[str, Sources] = {
     "ncbi_disease_pubtator": [
         ("benchmarks/ncbi_disease/original/*.txt", read_pubtator),
     ],
+    "openmentions_validation": openmentions("validation"),
+    "openmentions_test": openmentions("test"),
 }
 
 
@@ -108,9 +124,11 @@ def find_files(folder: Path, name: str) -> tuple[list[Path], Reader]:
     known = {**TRAINING, **BENCHMARKS, **OTHER_FORMS}
     if name not in known:
         raise ValueError(f"There is no corpus {name!r}. Known: {', '.join(known)}.")
-    for pattern, reader in known[name]:
-        if paths := sorted(path for path in folder.glob(pattern) if path.is_file()):
-            return paths, reader
+    places = [folder, ASSETS] if name.startswith("openmentions") else [folder]
+    for place in places:
+        for pattern, reader in known[name]:
+            if paths := sorted(path for path in place.glob(pattern) if path.is_file()):
+                return paths, reader
     patterns = " or ".join(f"{folder}/{pattern}" for pattern, _ in known[name])
     raise FileNotFoundError(f"The corpus {name!r} lacks its files {patterns}")
 
@@ -127,5 +145,6 @@ def read_set(
     YIELDS (Doc): A sentence with its gold mentions.
     """
     paths, reader = find_files(folder, name)
+    report = report or Report()
     for path in paths:
-        yield from reader(path, nlp, report or Report())
+        yield from check_gold(reader(path, nlp, report), report)

@@ -18,7 +18,6 @@ PLACEHOLDERS = ("Code_Block", "Output_Block")
 def read_stackoverflow(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read a file of the corpus, without headers and placeholders.
 
-    path (Path): The file.
     nlp (Language): Pipeline whose vocabulary the Docs get.
     report (Report): Where broken and dropped sentences are counted.
     YIELDS (Doc): A sentence with its gold mentions.

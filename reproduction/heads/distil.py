@@ -16,7 +16,7 @@ from tqdm import tqdm
 from spacy_tommer.evaluation.pipes import require_pipe
 from spacy_tommer.files import whole_folder
 from spacy_tommer.training.corpus import CachedCorpus
-from spacy_tommer.training.distillation import Purpose, annotate
+from spacy_tommer.training.distillation import Purpose, distil_docs
 
 
 def distil_corpus(
@@ -35,7 +35,7 @@ def distil_corpus(
     output (Path): Folder to write; it appears whole or not at all.
     teachers (list[Path]): Pipelines with one backbone, or folders of such pipelines.
     cache (Path): Folder that keeps the states of the texts.
-    purpose (Purpose): What the spans become, see `annotate`.
+    purpose (Purpose): What the spans become, see `distil_docs`.
     threshold (float): Mean probability that a span must exceed.
     keep (str): Sets (folders of the corpus) that are copied, separated by commas.
     gold_share (Optional[float]): Share of gold in the targets.
@@ -62,7 +62,7 @@ def distil_corpus(
             count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
             docs = DocBin(store_user_data=purpose == "targets")
             examples = read_examples(path, cache, nlp)
-            for doc in annotate(pipes, examples, purpose, threshold, count, gold_share):
+            for doc in distil_docs(pipes, examples, purpose, threshold, count, gold_share):
                 docs.add(doc)
             docs.to_disk(target)
     for name, count in counts.items():

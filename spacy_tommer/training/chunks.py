@@ -156,7 +156,6 @@ def write_chunks(path: Path, folder: Path, nlp: Language) -> None:
 def write_chunk(path: Path, references: Sequence[Doc], nlp: Language) -> Counter[str]:
     """Write a chunk.
 
-    path (Path): The file.
     references (Sequence[Doc]): Gold Docs.
     nlp (Language): The pipeline that cuts texts into tokens.
     RETURNS (Counter[str]): What `GoldCheck.counts` returned.
@@ -215,7 +214,6 @@ def has_targets(gold: Doc) -> bool:
 def read_chunk(path: Path) -> Chunk:
     """Read a chunk.
 
-    path (Path): The file.
     RETURNS (Chunk): The chunk, its arrays mapped into memory.
     RAISES (ValueError): If the file does not hold a whole chunk.
     """

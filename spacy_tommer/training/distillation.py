@@ -23,7 +23,7 @@ Purpose = Literal["mentions", "ignored", "targets"]
 BATCH = 256
 
 
-def annotate(
+def distil_docs(
     teachers: Sequence[Tommer],
     examples: Iterable[Example],
     purpose: Purpose,
@@ -119,7 +119,6 @@ def add_spans(
 
     example (Example): The gold Doc as reference, and the predicted Doc.
     mentions (Mentions): What the teacher found in the predicted Doc.
-    tommer (Tommer): The teacher.
     key (str): Key of doc.spans for them.
     counts (Counter[str]): Counts what was added.
     """

@@ -174,7 +174,7 @@ class StateCache:
             if not np.abs(states).max(initial=0) < np.finfo("float16").max:
                 layer, _, kind = path.parent.name.partition("-")
                 raise ValueError(
-                    f"What block {layer} of {backbone_name(self.pipe.model)!r} gives "
+                    f"What block {layer} of {backbone_name(self.pipe.model)!r} returns "
                     f"({kind or 'its states'}) is too large for half precision, in which "
                     "it is cached. Take an earlier block."
                 )
@@ -225,7 +225,7 @@ class StateCache:
         RAISES (Damaged): If a file does not hold states of these tokens and this backbone.
         """
         arrays: list[NDArray] = []
-        lengths = None
+        lengths: Optional[NDArray[np.int32]] = None
         count = len(self.spec.layers)
         for path in self.paths(key):
             found = open_arrays(path)
@@ -235,6 +235,7 @@ class StateCache:
             width = self.width if len(arrays) < count else self.attention_width
             check_states(path, found, lengths, width, tokens)
             arrays.append(found["states"])
+        assert lengths is not None  # a backbone has a layer
         return CachedStates(arrays[:count], arrays[count:], lengths, self.spec, self.unit)
 
 
@@ -290,7 +291,6 @@ def hash_docs(docs: Sequence[Doc]) -> str:
 def open_arrays(path: Path) -> dict[str, NDArray]:
     """Map the arrays of a safetensors file into memory.
 
-    path (Path): The file.
     RETURNS (dict[str, NDArray]): Arrays by name, read when they are looked at.
     RAISES (Damaged): If the file is not whole or not of this form.
     """
