@@ -13,6 +13,10 @@ PARALLELISM = "TOKENIZERS_PARALLELISM"
 COMPUTING = threading.RLock()
 
 
+# Whether the variable was set for the time of a fork.
+unset = False
+
+
 def before_fork() -> None:
     """Wait until no thread computes, and keep the tokenizer from warning that its own
     threads do not survive a fork."""

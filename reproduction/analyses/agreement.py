@@ -170,8 +170,8 @@ def measure_agreement(
             both = find_both(nlp, texts, threshold, states[name])
             for decoding, places in zip(DECODINGS, both):
                 found[decoding].append(places)
-        for decoding, places in found.items():
-            agreement[decoding].add(places)
+        for decoding, of_pipelines in found.items():
+            agreement[decoding].add(of_pipelines)
     return agreement
 
 

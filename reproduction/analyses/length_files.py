@@ -70,5 +70,5 @@ def draw(lengths: Lengths, title: str) -> "Figure":
     edge = max(1, order[int(np.searchsorted(reached, 0.999 * reached[-1]))])
     width = -(-edge // 60)  # of a bar
     bounds = np.arange(0.5, edge + width, width)
-    axes.hist(list(lengths), weights=list(lengths.values()), bins=bounds)
+    axes.hist(list(lengths), weights=list(lengths.values()), bins=bounds.tolist())
     return figure

@@ -1,11 +1,12 @@
 """Compute the hidden states of corpora ahead of training."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from spacy.util import load_config, load_model_from_config
 from tqdm import tqdm
 
+from spacy_tommer.backbone.states import Unit
 from spacy_tommer.training.chunks import read_chunk
 from spacy_tommer.training.corpus import open_states, prepare_corpus
 from spacy_tommer.training.state_cache import StateCache, check_space
@@ -19,7 +20,7 @@ def fill_cache(
     if unit not in ("token", "piece"):
         raise ValueError(f"The unit {unit!r} is none of token, piece.")
     nlp = load_model_from_config(load_config(config, overrides), auto_fill=True)
-    states = StateCache(cache, nlp.get_pipe("transformer"), unit)
+    states = StateCache(cache, nlp.get_pipe("transformer"), cast(Unit, unit))
     missing, needed = [], 0
     for corpus in corpora:
         docs = tokens = unaligned = 0

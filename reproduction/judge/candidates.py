@@ -123,7 +123,7 @@ def choose_thresholds(
             f"{min(wanted):g}. Set --floor {min(wanted):g}."
         )
     every = wanted or [one for one in (least, own, *THRESHOLDS) if one >= least]
-    return least, sorted(set(every))
+    return least, [*sorted(set(every))]
 
 
 def rank(key: Key, seed: Hashable) -> bytes:

@@ -109,13 +109,9 @@ def cut_model(model: Model) -> CutModel:
     model (Model): The backbone.
     RETURNS (CutModel): The language model.
     """
-    shim: BackboneShim = model.shims[0]
-    if shim.cut is None:
-        with COMPUTING:
-            if shim.cut is None:
-                shim.load()
-    model.set_dim("nO", shim.cut.config.hidden_size)
-    return shim.cut
+    cut = model.shims[0].get_cut()
+    model.set_dim("nO", cut.config.hidden_size)
+    return cut
 
 
 def forward(
@@ -124,12 +120,11 @@ def forward(
     """Run the frozen model over the Docs that do not carry its states yet."""
     cut = cut_model(model)
     spec = spec_of(model)
-    data = [carried(doc, spec) for doc in docs]
-    new = [doc for doc, carries in zip(docs, data) if carries is None]
-    if new:
-        made = iter(compute_states(new, cut, spec, model.ops))
-        data = [next(made) if carries is None else carries for carries in data]
-    return BackboneBatch(data), lambda d_batch: docs
+    found = [carried(doc, spec) for doc in docs]
+    new = [doc for doc, data in zip(docs, found) if data is None]
+    made = iter(compute_states(new, cut, spec, model.ops) if new else ())
+    states = [next(made) if data is None else data for data in found]
+    return BackboneBatch(states), lambda d_batch: docs
 
 
 def is_backbone(model: Model) -> bool:
@@ -242,16 +237,22 @@ class BackboneShim(Shim):
         self.passes = passes
         self.cut: Optional[CutModel] = None
 
-    def load(self) -> None:
-        """Load the model."""
-        blocks = max(self.layers) + 1
-        folder = find_folder(self.name, blocks)
-        self.cut = CutModel.from_folder(folder, blocks, self.passes)
+    def get_cut(self) -> CutModel:
+        """Get the model, which is loaded at first use.
+
+        RETURNS (CutModel): The model.
+        """
+        with COMPUTING:
+            if self.cut is None:
+                blocks = max(self.layers) + 1
+                folder = find_folder(self.name, blocks)
+                self.cut = CutModel.from_folder(folder, blocks, self.passes)
+            return self.cut
 
     def to_bytes(self) -> bytes:
         """Write the model; nothing if it is not on this machine."""
         if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
-            self.load()
+            self.get_cut()
         return b"" if self.cut is None else self.cut.to_bytes()
 
     def from_bytes(self, data: bytes) -> "BackboneShim":

@@ -122,7 +122,7 @@ def outputs_from(block: nn.Module, column: int) -> Iterator[None]:
     modules = dict(block.named_modules())
     with ExitStack() as stack:
         if column and modules.keys() >= LLAMA_LIKE:
-            for part in map(modules.get, PARTS):
+            for part in (modules[name] for name in PARTS):
                 stack.callback(part.register_forward_pre_hook(cut).remove)
                 stack.callback(part.register_forward_hook(fill).remove)
         yield

@@ -209,7 +209,9 @@ class ZeroShot(Sealed, TrainablePipe):
             (span.start, span.end): span.label_ for span in doc.spans[self.mentions_key]
         }
         labels = self.labels
-        spans, kept, flat = [], [], []
+        spans: list[Span] = []
+        kept: list[float] = []
+        flat: list[int] = []
         for i, place in enumerate(map(tuple, places.tolist())):
             if typed[i]:
                 flat.append(len(spans))

@@ -147,7 +147,7 @@ class TypeSampler:
             marked = self.marked(example, columns)
             for start, end in places.tolist():
                 name = types.get((start, end))
-                targets.append(columns.get(name, 0))
+                targets.append(0 if name is None else columns.get(name, 0))
                 counted.append(marked if name is None else np.ones_like(marked))
         forms = [self.rng.choice(self.vectors[name]) for name in columns]
         return TypedBatch(np.array(forms), np.array(targets), np.array(counted))

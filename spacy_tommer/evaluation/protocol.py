@@ -33,7 +33,7 @@ def score_docs(
     name: str = "tommer",
     thresholds: Iterable[float] = (),
     states: Optional[StateCache] = None,
-) -> tuple[Scored, Optional[Scored]]:
+) -> tuple[Scored, Scored]:
     """Score the spans that a pipeline finds in the texts of gold Docs.
 
     nlp (Language): A pipeline, which tokenizes the texts itself. Without a tommer
@@ -45,8 +45,8 @@ def score_docs(
         those of the component.
     states (Optional[StateCache]): Where the states of the texts are kept, in half
         precision, for other heads on the same backbone.
-    RETURNS (tuple[Scored, Optional[Scored]]): All spans; and those of the greedy
-        segmentation, None without a tommer component.
+    RETURNS (tuple[Scored, Scored]): All spans; and those of the greedy segmentation, which
+        are all again without a tommer component.
     """
     has_scores = name in nlp.pipe_names
     if has_scores:
@@ -62,7 +62,7 @@ def score_docs(
         add_batch((nested, flat), batch, predicted, spans, picked)
     if not nested.texts:
         raise ValueError("There are no gold texts to score.")
-    return nested, flat if has_scores else None
+    return nested, flat
 
 
 def open_cache(nlp: Language, folder: Optional[Path]) -> Optional[StateCache]:

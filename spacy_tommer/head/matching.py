@@ -6,7 +6,7 @@ heads of keys; s width of a head; C units in a block.
 """
 
 from dataclasses import dataclass, replace
-from typing import Optional, Protocol, Union
+from typing import ClassVar, Optional, Protocol, Union
 
 import torch
 from torch import Tensor, nn
@@ -151,9 +151,20 @@ class MatchingSlot(Protocol):
     the largest match; and `max_length`, its longest span. It maps (N, D) to (N, L).
     """
 
-    kind: str
-    attention: Optional[Attention]
-    rank: int
+    @property
+    def kind(self) -> str:
+        """RETURNS (str): What files of heads call it."""
+        ...
+
+    @property
+    def attention(self) -> Optional[Attention]:
+        """RETURNS (Optional[str]): What it reads of the backbone's attention."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """RETURNS (int): Rank of its projections."""
+        ...
 
     def build(
         self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
@@ -177,8 +188,8 @@ class ToMSlot:
     """
 
     rank: int = 64
-    kind = "tom"
-    attention = None
+    kind: ClassVar[str] = "tom"
+    attention: ClassVar[Optional[Attention]] = None
 
     def build(
         self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
@@ -196,8 +207,8 @@ class LTQKSlot:
     """
 
     rank: int = 64
-    kind = "ltqk"
-    attention = "queries_keys"
+    kind: ClassVar[str] = "ltqk"
+    attention: ClassVar[Optional[Attention]] = "queries_keys"
 
     def build(
         self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
@@ -211,9 +222,9 @@ class LCAttnSlot:
     """spacy_tommer.LCAttn.v1: match by the attention scores of all blocks, for a backbone
     with `attention = "scores"` and the same `max_length`."""
 
-    kind = "lcattn"
-    attention = "scores"
-    rank = 1
+    kind: ClassVar[str] = "lcattn"
+    attention: ClassVar[Optional[Attention]] = "scores"
+    rank: ClassVar[int] = 1
 
     def build(
         self, width: int, max_length: int, layers: tuple[int, ...], heads: Heads
@@ -223,7 +234,11 @@ class LCAttnSlot:
 
 
 # The slots by the names that files of heads, and configs of the old form, call them.
-SLOTS: dict[str, type] = {slot.kind: slot for slot in (ToMSlot, LTQKSlot, LCAttnSlot)}
+SLOTS: dict[str, type[Union[ToMSlot, LTQKSlot, LCAttnSlot]]] = {
+    "tom": ToMSlot,
+    "ltqk": LTQKSlot,
+    "lcattn": LCAttnSlot,
+}
 
 
 def as_slot(matching: Union[str, MatchingSlot], rank: Optional[int]) -> MatchingSlot:
@@ -240,10 +255,12 @@ def as_slot(matching: Union[str, MatchingSlot], rank: Optional[int]) -> Matching
                 "    [components.tommer.model.matching]\n"
                 '    @layers = "spacy_tommer.ToM.v1"'
             )
-        matching = SLOTS[matching]()
-    if rank is None or isinstance(matching, LCAttnSlot):
-        return matching
-    return replace(matching, rank=rank)
+        slot: MatchingSlot = SLOTS[matching]()
+    else:
+        slot = matching
+    if rank is None or isinstance(slot, LCAttnSlot):
+        return slot
+    return replace(slot, rank=rank)  # type: ignore[type-var]
 
 
 def check_rank(rank: int) -> None:

@@ -89,7 +89,7 @@ def init(
 ) -> None:
     """Make a new head, as wide as the states of the given Docs, unless there is one."""
     if not has_head(model):
-        doc = next(doc for doc in X if len(doc))
+        doc = next(doc for doc in X or () if len(doc))
         attrs = model.attrs
         width = read_states(doc, attrs["layer"], attrs["unit"]).dataXd.shape[1]
         data = doc._.trf_data

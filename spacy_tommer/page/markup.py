@@ -83,7 +83,9 @@ def nested_elements(text: str, bars: Sequence[Bar]) -> Iterator[str]:
     edges = {0, len(text), *ends}
     for i, bar in enumerate(bars):
         starting.setdefault(bar.listed.span.start_char, []).append(i)
-    begin, opened, described = 0, [], set()
+    begin = 0
+    opened: list[int] = []
+    described: set[int] = set()
     for edge in sorted(edges | starting.keys()):
         yield escape_text(text[begin:edge])
         begin = edge
