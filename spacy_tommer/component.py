@@ -21,6 +21,7 @@ from .decoding.mentions import Mentions, find_mentions
 from .decoding.scorer import mention_score
 from .decoding.scores import install_score
 from .decoding.units import mark_spans
+from .gold import check_examples, fit_spans
 from .head.checkpoints import check_backbone, read_shipped
 from .head.losses import balanced_bce, dense_bce
 from .head.model import set_head
@@ -252,11 +253,7 @@ class Tommer(Sealed, TrainablePipe):
 
     def align(self, example: Example, key: str) -> list[Span]:
         """Map gold spans to the tokens of the predicted Doc, as far as they fit."""
-        spans = list(example.reference.spans.get(key, []))
-        tokens = (doc.to_array("ORTH") for doc in (example.x, example.y))
-        if np.array_equal(*tokens):
-            return spans
-        return example.get_aligned_spans_y2x(spans, allow_overlap=True)
+        return fit_spans(example, example.reference.spans.get(key, []))
 
     def initialize(
         self,
@@ -283,6 +280,7 @@ class Tommer(Sealed, TrainablePipe):
                 f"nothing to learn. Write doc.spans[{self.spans_key!r}], with an empty "
                 "list where a text has no mention."
             )
+        check_examples(sample, self.spans_key)
         carried = (eg.x for eg in sample if eg.x._.trf_data is not None and len(eg.x))
         doc = next(carried, None) or self.with_states(Doc(self.vocab, ["mention"]), nlp)
         if pretrained is not None:

@@ -58,7 +58,9 @@ def test_sparse_distillation_adds_what_the_teacher_finds(teacher):
 def test_masking_leaves_the_mentions_alone(teacher):
     found = find(teacher)
     examples = [gold_example(teacher, text) for text in TEXTS]
-    for doc in distil_docs([teacher.get_pipe("tommer")], examples, "ignored", 0.5, Counter()):
+    for doc in distil_docs(
+        [teacher.get_pipe("tommer")], examples, "ignored", 0.5, Counter()
+    ):
         gold = places([doc[0:2], doc[3:4]])
         assert places(doc.spans["mentions"]) == gold
         assert places(doc.spans["ignored"]) == sorted(set(found[doc.text]) - set(gold))

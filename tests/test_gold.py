@@ -7,8 +7,7 @@ import spacy
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
-from spacy_tommer.training.corpus import CachedCorpus
-from spacy_tommer.training.gold import (
+from spacy_tommer.gold import (
     GoldCheck,
     check_examples,
     fit_spans,
@@ -16,6 +15,7 @@ from spacy_tommer.training.gold import (
     visible_part,
     visible_spans,
 )
+from spacy_tommer.training.corpus import CachedCorpus
 
 
 @pytest.fixture(scope="module")

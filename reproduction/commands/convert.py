@@ -120,6 +120,14 @@ def typed(
         ),
     ],
     output: Output,
+    token_column: Annotated[
+        Optional[int],
+        typer.Option(
+            min=0,
+            help="Column of the tokens, counted from 0; by default the first that does not "
+            "count tokens.",
+        ),
+    ] = None,
     max_errors: MaxErrors = 100,
 ) -> None:
     """Write your own typed texts, with all keys that training reads."""
@@ -127,7 +135,9 @@ def typed(
     report = Report(max_errors)
     texts, labels = 0, Counter[str]()
     with whole_folder(output) as folder, ShardWriter(folder, SHARD) as shards:
-        for doc in stream(read_typed(source, nlp, report), nlp, source.name):
+        for doc in stream(
+            read_typed(source, nlp, report, token=token_column), nlp, source.name
+        ):
             texts += 1
             labels.update(span.label_ for span in doc.spans["entities"])
             shards.add(doc)

@@ -9,8 +9,8 @@ from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
+from spacy_tommer.gold import BLANK, PROBLEMS, TRIMMED, visible_part, visible_span
 from spacy_tommer.keys import ENTITIES, MENTIONS
-from spacy_tommer.training.gold import BLANK, PROBLEMS, TRIMMED, visible_part, visible_span
 
 from .report import Broken, Report
 

@@ -8,8 +8,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
+from spacy_tommer.gold import ENTS, gold_spans
 from spacy_tommer.keys import ENTITIES
-from spacy_tommer.training.gold import ENTS, gold_spans
 
 from .bio import read_bio
 from .gold import check_gold, set_gold

@@ -7,7 +7,8 @@ from spacy.util import load_config, load_model_from_config
 from tqdm import tqdm
 
 from spacy_tommer.backbone.states import Unit
-from spacy_tommer.training.chunks import read_chunk
+from spacy_tommer.gold import problems
+from spacy_tommer.training.chunks import read_chunk, read_gold_counts
 from spacy_tommer.training.corpus import open_states, prepare_corpus
 from spacy_tommer.training.state_cache import StateCache, check_space
 
@@ -23,19 +24,21 @@ def fill_cache(
     states = StateCache(cache, nlp.get_pipe("transformer"), cast(Unit, unit))
     missing, needed = [], 0
     for corpus in corpora:
-        docs = tokens = unaligned = 0
-        for path in prepare_corpus(corpus, cache, nlp):
+        docs = tokens = 0
+        chunks = prepare_corpus(corpus, cache, nlp)
+        for path in chunks:
             chunk = read_chunk(path)
             docs += len(chunk)
             tokens += int(chunk.bounds[-1])
-            unaligned += chunk.unaligned
             if chunk.key not in states:
                 missing.append(path)
                 needed += int(chunk.bounds[-1])
         print(
             f"{corpus}: {docs} texts, {tokens} tokens; an epoch is {tokens // 3500 + 1} "
-            f"batches of 3,500. {unaligned} gold spans left out that tokens do not fit."
+            "batches of 3,500."
         )
+        for problem in problems(read_gold_counts(chunks)):
+            print(f"{corpus}: {problem}")
     size = needed * states.bytes_per_unit()
     print(
         f"{needed} tokens have no states yet; theirs take {size / 1e9:.2f} GB in {cache}."

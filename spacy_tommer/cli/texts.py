@@ -72,8 +72,8 @@ def read_utf8(stream: BinaryIO, name: str) -> Iterator[str]:
                 told = True
                 place = f"line {number} of {name}, byte {line[error.start]:#04x}"
                 warn(
-                    f"{place}: bytes that are not UTF-8 become U+FFFD. For a file of western "
-                    "Europe write --encoding latin-1 or cp1252."
+                    f"{place}: bytes that are not UTF-8 become U+FFFD. For a file of "
+                    "western Europe write --encoding latin-1 or cp1252."
                 )
         yield without_end(text)
 

@@ -8,6 +8,12 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from ..gold import visible_spans
+from ..keys import MENTIONS
+
+# Key of the spans that `spacy evaluate` shows.
+SHOWN = "sc"
+
 
 def make_mention_scorer() -> Callable:
     """Make the scorer that is registered as spacy_tommer.mention_scorer.v1."""
@@ -15,7 +21,7 @@ def make_mention_scorer() -> Callable:
 
 
 def mention_score(
-    examples: Iterable[Example], *, spans_key: str = "mentions", **kwargs: Any
+    examples: Iterable[Example], *, spans_key: str = MENTIONS, **kwargs: Any
 ) -> dict[str, Any]:
     """Score exact spans without their labels.
 
@@ -25,13 +31,14 @@ def mention_score(
     examples (Iterable[Example]): The examples.
     spans_key (str): Key of doc.spans.
     RETURNS (dict[str, Any]): spans_{key}_p, _r and _f; the recall of each gold label in
-        spans_{key}_per_type; and flat_p, flat_r and flat_f for doc.ents.
+        spans_{key}_per_type; flat_p, flat_r and flat_f for doc.ents; and where no Doc has
+        spans of the key "sc", which `spacy evaluate` shows, spans_sc_p, _r and _f.
     """
     examples = list(examples)
     attr = f"spans_{spans_key}"
 
     def getter(doc: Doc, attr: str) -> Iterable[Span]:
-        return doc.spans.get(spans_key, [])
+        return visible_spans(doc.spans.get(spans_key, []))
 
     def has_annotation(doc: Doc) -> bool:
         return spans_key in doc.spans
@@ -47,10 +54,14 @@ def mention_score(
     flat = Scorer.score_spans(
         examples,
         "ents",
+        getter=lambda doc, attr: visible_spans(doc.ents),
         has_annotation=lambda doc: doc.has_annotation("ENT_IOB"),
         labeled=False,
     )
     scores.update({f"flat_{key}": flat[f"ents_{key}"] for key in "prf"})
+    # `spacy evaluate` shows the scores of this key unless it is told another.
+    if not any(SHOWN in doc.spans for eg in examples for doc in (eg.x, eg.y)):
+        scores.update({f"spans_{SHOWN}_{key}": scores[f"{attr}_{key}"] for key in "prf"})
     annotated = [example for example in examples if has_annotation(example.reference)]
     scores[f"{attr}_per_type"] = recall_per_type(annotated, spans_key)
     return scores
@@ -74,7 +85,7 @@ def recall_per_type(
             (span.start, span.end)
             for span in example.get_aligned_spans_x2y(spans, allow_overlap=True)
         }
-        for span in example.reference.spans[spans_key]:
+        for span in visible_spans(example.reference.spans[spans_key]):
             total[span.label_] += 1
             found[span.label_] += (span.start, span.end) in predicted
     return {

@@ -147,7 +147,9 @@ def as_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
     labels (Mapping[str, Sequence[str]]): What `read_labels` gives.
     RETURNS (dict[str, TrainingType]): The types by label.
     """
-    return {label: TrainingType(texts[0], list(texts[2:])) for label, texts in labels.items()}
+    return {
+        label: TrainingType(texts[0], list(texts[2:])) for label, texts in labels.items()
+    }
 
 
 def read_types(path: Path) -> dict[str, TrainingType]:

@@ -18,6 +18,7 @@ from spacy.util import minibatch
 from ..backbone.pipe import batch_by_tokens
 from ..component import Tommer
 from ..decoding.mentions import Mentions
+from ..gold import visible_part
 from ..keys import MENTIONS
 from ..training.state_cache import StateCache
 from .counts import FLOOR, Scored, bin_edges
@@ -183,12 +184,14 @@ def gold_places(doc: Doc) -> dict[Place, str]:
     """Get the gold mentions of a Doc, each once.
 
     doc (Doc): The gold Doc.
-    RETURNS (dict[Place, str]): Their types, by start and end (exclusive) in
-        characters.
+    RETURNS (dict[Place, str]): Their types, by start and end (exclusive) of their visible
+        text, in characters.
     """
     places: dict[Place, str] = {}
     for span in doc.spans[MENTIONS]:
-        places.setdefault((span.start_char, span.end_char), span.label_)
+        place = visible_part(doc.text, span.start_char, span.end_char)
+        if place is not None:
+            places.setdefault(place, span.label_)
     return places
 
 

@@ -24,8 +24,8 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
+from ..gold import ENTS, UNALIGNED, GoldCheck, fit_spans, gold_spans
 from ..keys import TARGETS
-from .gold import ENTS, UNALIGNED, GoldCheck, fit_spans, gold_spans
 from .state_cache import Damaged, hash_docs, open_arrays, remove_leftovers
 
 DOCS_PER_CHUNK = 250

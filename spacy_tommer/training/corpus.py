@@ -12,9 +12,9 @@ from spacy.training import Example
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
 from ..backbone.states import Unit
+from ..gold import warn_of_problems
 from ..keys import ENTITIES, PROPOSED
 from .chunks import Chunk, prepare, read_chunk, read_gold_counts
-from .gold import warn_of_problems
 from .state_cache import CachedStates, StateCache
 
 # Chunks that are open at once, and whose Docs are mixed.

@@ -17,8 +17,8 @@ import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from ..decoding.borders import INVISIBLE
-from ..keys import IGNORED, MENTIONS
+from .decoding.borders import INVISIBLE
+from .keys import IGNORED, MENTIONS
 
 # Stands for doc.ents where keys of doc.spans are listed.
 ENTS = "ents"
