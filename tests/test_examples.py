@@ -29,7 +29,7 @@ PRINTED = {
         "  0.88  Prussia  MENTION",
     ],
     "long_documents": [
-        "6399 tokens, 1600 entities",
+        "6400 tokens, 1600 entities",
         "[('Marie Curie', 400), ('Paris', 400), ('Warsaw', 400), ('New York City', 400)]",
         "New York City: 5050 times in 100 documents",
     ],
