@@ -76,6 +76,16 @@ def test_pipe(nlp, corpus, tmp_path, capsys):
     assert "backbone forward" in printed and "spans and ents" in printed
 
 
+def test_decoders(nlp, corpus, tmp_path, capsys):
+    from benchmarks import decoders
+
+    nlp.to_disk(tmp_path / "nlp")
+    decoders.main(str(tmp_path / "nlp"), corpus)
+    shown = capsys.readouterr().out.splitlines()
+    assert "greedy (0." in shown[0] and "best flat (0." in shown[0]
+    assert [line.split()[1] for line in shown[2:]] == ["corpus", "mean"]
+
+
 def test_labels(nlp, corpus, tmp_path, monkeypatch, capsys):
     from benchmarks import labels
 
