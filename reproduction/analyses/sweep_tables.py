@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +67,7 @@ def write_sweep(folder: Path, plan: Plan, rows: Rows) -> None:
     markdown = "\n".join(["# Sweep", "", *summary(rows)]) + "\n"
     write_text_aside(folder / "sweep.md", markdown)
     for name, figure in draw(plan, rows).items():
-        write_aside(
-            folder / f"{name}.png", lambda path, f=figure: f.savefig(path, format="png")
-        )
+        write_aside(folder / f"{name}.png", partial(figure.savefig, format="png"))
 
 
 def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
