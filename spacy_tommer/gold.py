@@ -147,9 +147,9 @@ def fit_spans(
             continue
         whole = place == (span.start_char, span.end_char)
         if whole and same_tokens:
-            found = Span(predicted, span.start, span.end, label=span.label)
+            found = Span(predicted, span.start, span.end, label=span.label_)
         elif same_text:
-            found = predicted.char_span(*place, label=span.label)
+            found = predicted.char_span(*place, label=span.label_)
         else:
             inner = visible_spans([span])
             aligned = example.get_aligned_spans_y2x(inner, allow_overlap=True)

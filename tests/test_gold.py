@@ -112,3 +112,11 @@ def test_training_is_told_once_what_its_corpus_lacks(make_nlp, tmp_path, recwarn
         assert "train.spacy" in told
         assert "1 gold spans cut to their visible text" in told
         assert "1 of 3 texts without doc.spans['mentions'] are taken as not" in told
+
+
+def test_labels_of_another_vocabulary():
+    gold = spacy.blank("en")("Ada met Eve")
+    gold.spans["mentions"] = [Span(gold, 0, 1, label="A_LABEL_THAT_ONLY_GOLD_KNOWS")]
+    example = Example(spacy.blank("en")("Ada met Eve"), gold)
+    (span,) = fit_spans(example, gold.spans["mentions"])
+    assert span.label_ == "A_LABEL_THAT_ONLY_GOLD_KNOWS"
