@@ -28,15 +28,15 @@ def as_google(docstring: str) -> str:
     lines: list[str] = []
     section = ""
     for line in docstring.splitlines():
-        if match := PARAMETER.fullmatch(line):
+        if match := SECTION.fullmatch(line):
+            section = TITLES[match["kind"]]
+            kind = f"{match['type']}: " if match["type"] else ""
+            lines += ["", f"{section}:", f"    {kind}{match['text']}"]
+        elif match := PARAMETER.fullmatch(line):
             if section != "Args":
                 lines += ["", "Args:"]
             section = "Args"
             lines.append(f"    {match['name']} ({match['type']}): {match['text']}")
-        elif match := SECTION.fullmatch(line):
-            section = TITLES[match["kind"]]
-            kind = f"{match['type']}: " if match["type"] else ""
-            lines += ["", f"{section}:", f"    {kind}{match['text']}"]
         elif section and line.startswith(" "):
             lines.append(f"    {line}")
         else:
