@@ -1,4 +1,4 @@
-"""Heads in and out: as safetensors, those that ship, and released ToMMeR weights."""
+"""Save and load heads: safetensors files, shipped heads, and released ToMMeR weights."""
 
 import json
 import pickle
@@ -15,7 +15,7 @@ from .matching import MatchingSlot, ToM, as_slot
 
 MODELS = Path(__file__).parents[1] / "models"
 
-# Names of the released weights, and what they are called here.
+# Names of the released weights, and their names here.
 RELEASED = {
     "W_Q": "matching.query",
     "W_K": "matching.key",
@@ -28,8 +28,7 @@ RELEASED = {
 def head_to_bytes(head: MentionHead, **metadata: str) -> bytes:
     """Write a head as safetensors.
 
-    head (MentionHead): The head.
-    metadata (str): What else the file shall tell, such as the backbone.
+    metadata (str): Further entries of the file's metadata, such as the backbone.
     RETURNS (bytes): A whole safetensors file.
     """
     matching = head.matching
@@ -47,14 +46,18 @@ def head_from_bytes(
     """Read a head from safetensors.
 
     data (bytes): A whole safetensors file.
-    origin (str): Where it comes from, for errors.
-    slot (Optional[MatchingSlot]): What built its matching; by default one of ours, which
-        the file names.
+    origin (str): Where the bytes come from, for error messages.
+    slot (Optional[MatchingSlot]): The slot that builds the matching; by default the
+        built-in one that the file names.
     RETURNS (tuple[MentionHead, dict[str, str]]): The head and the file's metadata.
+        ValueError is raised for bytes that do not hold a valid head.
     """
     weights, metadata = from_bytes(data, origin)
     if "value.weight" not in weights or not {"max_length", "matching"} <= set(metadata):
-        raise ValueError(f"{origin} holds no head of this version of spacy_tommer.")
+        raise ValueError(
+            f"{origin} holds no head of this version of spacy_tommer: expected the tensor "
+            "'value.weight' and the metadata 'max_length' and 'matching'."
+        )
     try:
         width = weights["value.weight"].shape[1]
         length = int(metadata["max_length"])
@@ -68,28 +71,25 @@ def head_from_bytes(
         finite = all(bool(tensor.isfinite().all()) for tensor in weights.values())
     except (ValueError, TypeError, IndexError, RuntimeError, OverflowError) as error:
         raise ValueError(
-            f"{origin} is damaged, or of another version of spacy_tommer: its tensors and "
-            f"settings do not make a head ({error})."
+            f"{origin} is damaged, or was written by another version of spacy_tommer: its "
+            f"tensors and settings do not make a head ({error})."
         ) from error
     if not finite:
-        raise ValueError(f"{origin} is damaged: it has weights that are no finite numbers.")
+        raise ValueError(f"{origin} is damaged: some of its weights are not finite.")
     return head.eval(), metadata
 
 
 def shipped_models() -> list[str]:
-    """List the models that come with the package.
-
-    RETURNS (list[str]): Their names.
-    """
+    """List the names of the models that ship with the package."""
     return sorted(path.parent.name for path in MODELS.glob("*/head.safetensors"))
 
 
 def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
-    """Read a head that comes with the package.
+    """Read a head that ships with the package.
 
-    name (str): Name of a shipped model.
-    RETURNS (tuple[MentionHead, dict[str, str]]): The head; and, among its metadata,
-        the name of its backbone and the hash of that one's weights.
+    name (str): Name of a shipped model. ValueError is raised for any other name.
+    RETURNS (tuple[MentionHead, dict[str, str]]): The head and its metadata, which
+        include the name of its backbone and the SHA-256 of the backbone's weights.
     """
     if name not in shipped_models():
         raise ValueError(
@@ -103,12 +103,12 @@ def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
 def check_backbone(
     metadata: dict[str, str], spec: BackboneSpec, layer: Optional[int], unit: str
 ) -> None:
-    """Refuse states that a shipped head was not trained on.
+    """Raise ValueError for states that a shipped head was not trained on.
 
     metadata (dict[str, str]): Metadata of the head.
-    spec (BackboneSpec): The backbone that makes the states.
-    layer (Optional[int]): The block that is read, counted from 0.
-    unit (str): What a state stands for.
+    spec (BackboneSpec): The backbone that computes the states.
+    layer (Optional[int]): The block whose states the head reads, counted from 0.
+    unit (str): What a state represents: "token" or "piece".
     """
     if spec.sha256 != metadata["sha256"]:
         raise ValueError(
@@ -129,9 +129,9 @@ def check_backbone(
 def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
     """Read a released ToMMeR checkpoint.
 
-    folder (Path): The folder with definition.json and parameters.
-    RETURNS (tuple[MentionHead, dict[str, Any]]): The head; and where its states come from,
-        `llm_name` and `layer`.
+    folder (Path): The folder that holds definition.json and parameters.
+    RETURNS (tuple[MentionHead, dict[str, Any]]): The head, and the source of its states:
+        `llm_name` and `layer`. ValueError is raised for a folder that cannot be read.
     """
     try:
         objects = json.loads((folder / "definition.json").read_text("utf-8"))["objects"]
@@ -146,7 +146,9 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
         head.load_state_dict(weights)
         definition = {"llm_name": fields["llm_name"], "layer": check_count(fields, "layer")}
         if not isinstance(definition["llm_name"], str) or ".." in definition["llm_name"]:
-            raise ValueError(f"llm_name is {definition['llm_name']!r}, no name of a model")
+            raise ValueError(
+                f"llm_name is {definition['llm_name']!r}, expected the name of a model"
+            )
     except FileNotFoundError as error:
         raise ValueError(
             f"The ToMMeR checkpoint {folder} lacks {error.filename}."
@@ -176,8 +178,11 @@ def read_released(folder: Path) -> tuple[MentionHead, dict[str, Any]]:
 
 
 def check_count(fields: dict[str, Any], name: str) -> int:
-    """Read a whole number from 0 to 1,000 of a definition.json."""
+    """Read an integer from 0 to 1,000 from the fields of a definition.json.
+
+    RETURNS (int): The integer. ValueError is raised for any other value.
+    """
     value = fields[name]
     if type(value) is not int or not 0 <= value <= 1000:
-        raise ValueError(f"{name} is {value!r}, no whole number from 0 to 1000")
+        raise ValueError(f"{name} is {value!r}, expected an integer from 0 to 1000")
     return value

@@ -9,10 +9,10 @@ def balanced_bce(
 ) -> tuple[float, Floats2d]:
     """Compute the balanced binary cross-entropy (equation 3) and its gradient.
 
-    Positive cells weigh alpha = negatives / positives of the batch, or 1 where the
+    Positive cells have the weight alpha = negatives / positives of the batch, or 1 if the
     batch lacks either.
 
-    logits (Floats2d): Span logits; anything where `counted` is false. (N, L)
+    logits (Floats2d): Span logits; any value where `counted` is false. (N, L)
     targets (Floats2d): 1 for a mention and 0 for another span. (N, L)
     counted (Floats2d): Whether a cell is part of the loss. (N, L)
     RETURNS (tuple[float, Floats2d]): The mean over the counted cells, and the gradient
@@ -30,8 +30,8 @@ def dense_bce(
     """Compute the binary cross-entropy with a teacher's probabilities, and its gradient
     (dense distillation, section 2.3).
 
-    logits (Floats2d): Span logits; anything where `counted` is false. (N, L)
-    targets (Floats2d): Probabilities. (N, L)
+    logits (Floats2d): Span logits; any value where `counted` is false. (N, L)
+    targets (Floats2d): The teacher's probabilities. (N, L)
     counted (Floats2d): Whether a cell is part of the loss. (N, L)
     RETURNS (tuple[float, Floats2d]): The mean over the counted cells, and the gradient
         with respect to the logits. (N, L)
@@ -44,11 +44,11 @@ def weighted_bce(
 ) -> tuple[float, Floats2d]:
     """Compute a weighted binary cross-entropy and its gradient.
 
-    logits (Floats2d): Logits; anything where the weight is 0. (N, L)
+    logits (Floats2d): Logits; any value where the weight is 0. (N, L)
     targets (Floats2d): Probabilities. (N, L)
     weights (Floats2d): Weight of each cell. (N, L)
-    RETURNS (tuple[float, Floats2d]): The sum over the cells, divided by how many have a
-        weight, and the gradient with respect to the logits. (N, L)
+    RETURNS (tuple[float, Floats2d]): The sum over the cells, divided by the number of cells
+        whose weight is above 0, and the gradient with respect to the logits. (N, L)
     """
     xp = get_array_module(logits)
     z = xp.where(weights > 0, logits, 0)

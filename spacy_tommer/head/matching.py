@@ -1,12 +1,12 @@
-"""The slot of the head for the matching score m_ij of a span's end and start.
+"""Matching scores m_ij of a span's end and start, and the slot that builds them.
 
-Axis letters: N units of all texts, one after the other; d width of a state; D width of all
-that is read of a unit; r rank; L longest span in units; Y layers; H heads of queries; K
-heads of keys; s width of a head; C units in a block.
+Axis letters: N units of all texts, concatenated; d width of a state; D width of an input
+vector; r rank; L longest span in units; Y layers; H query heads; K key heads; s width of a
+head; C units in a block.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Optional, Protocol, Union
+from typing import ClassVar, Optional, Protocol, Union, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class ToM(nn.Module):
     """
 
     kind = "tom"
-    # Largest value that a match can take.
+    # Largest possible match.
     bound = 1.0
     layers, heads = (), (1, 1, 1)
 
@@ -39,7 +39,7 @@ class ToM(nn.Module):
         self.key = nn.Parameter(torch.randn(width, rank) / width**0.5)  # (d, r)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Match each end with the starts before it.
+        """Match each end with the starts up to it.
 
         states (Tensor): States of the units. (N, d)
         RETURNS (Tensor): m[e, l], the match of end e with start e - l. (N, L)
@@ -50,19 +50,18 @@ class ToM(nn.Module):
 
 
 class LTQK(nn.Module):
-    """Match the queries and keys of a block of the language model itself: the sum over its
-    heads of the cosine of both, each projected (appendix D). Where several heads share a
-    key, each has a projection of its own for it.
+    """Match the queries and keys of a block of the language model: project both, and sum
+    their cosines over the heads (appendix D). Heads that share a key project it separately.
 
-    The reference projects all heads at once and has one cosine. Queries and keys know their
-    position in a window of the backbone, so that a span whose start was read in one window
+    The reference projects all heads at once and has one cosine. Queries and keys encode
+    their position in a window of the backbone, so a span whose start was read in one window
     and whose end in the next is matched less well.
 
     width (int): Width of a state, d.
     rank (int): Rank of the projections of a head, r.
     max_length (int): Longest span, in units.
-    heads (tuple[int, int, int]): Heads of the queries, H; heads of the keys, K, which H is
-        a multiple of; and width of a head, s.
+    heads (tuple[int, int, int]): Query heads, H; key heads, K, a divisor of H; and width
+        of a head, s.
     """
 
     kind = "ltqk"
@@ -84,7 +83,7 @@ class LTQK(nn.Module):
         self.key = nn.Parameter(torch.randn(shape) / head_width**0.5)  # (H, s, r)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Match each end with the starts before it.
+        """Match each end with the starts up to it.
 
         vectors (Tensor): State, queries and keys of the units. (N, d+Hs+Ks)
         RETURNS (Tensor): m[e, l], the match of end e with start e - l. (N, L)
@@ -100,16 +99,16 @@ class LTQK(nn.Module):
 
 
 class LCAttn(nn.Module):
-    """Match by the attention scores of the language model itself: the log-sigmoid of their
-    weighted sum over layers and heads (appendix D). It is never above 0, so that its pool
-    of maxima, which is clamped at 0, is empty.
+    """Match by the attention scores of the language model: the log-sigmoid of their
+    weighted sum over layers and heads (appendix D). It is never above 0, so the pool of
+    maxima, which is clamped at 0, is always 0.
 
-    The reference takes the log-sigmoid of each score, or none, and sums up then.
+    The reference takes the log-sigmoid of each score, or none, and then sums.
 
     width (int): Width of a state, d.
     max_length (int): Longest span, in units.
-    layers (tuple[int]): The blocks whose scores are read, Y of them.
-    heads (tuple[int, int, int]): Heads of the queries, H, and what LTQK knows besides.
+    layers (tuple[int, ...]): The Y blocks whose scores are read, counted from 0.
+    heads (tuple[int, int, int]): Query heads, H; key heads; and width of a head.
     """
 
     kind = "lcattn"
@@ -131,10 +130,10 @@ class LCAttn(nn.Module):
         self.weights = nn.Linear(len(layers) * heads[0], 1)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Match each end with the starts before it.
+        """Match each end with the starts up to it.
 
-        vectors (Tensor): State of the units, and the attention scores from each to itself
-            and to those before it, by layer, distance and head. (N, d+YLH)
+        vectors (Tensor): State of the units, and the attention scores from each unit to
+            itself and to the units before it, by layer, distance and head. (N, d+YLH)
         RETURNS (Tensor): m[e, l], the match of end e with start e - l. (N, L)
         """
         shape = len(self.layers), self.max_length, self.heads[0]
@@ -144,26 +143,27 @@ class LCAttn(nn.Module):
         return logsigmoid(total + self.weights.bias)
 
 
+@runtime_checkable
 class MatchingSlot(Protocol):
-    """What `[components.tommer.model.matching]` names: it builds the module that matches.
+    """Build the module that matches. `[components.tommer.model.matching]` names a slot.
 
-    A module has the attributes `reads`, the width of the vectors that it takes; `bound`,
-    the largest match; and `max_length`, its longest span. It maps (N, D) to (N, L).
+    The module has the attributes `reads`, the width of its input vectors, D; `bound`, the
+    largest possible match; and `max_length`, the longest span, L. It maps (N, D) to (N, L).
     """
 
     @property
     def kind(self) -> str:
-        """RETURNS (str): What files of heads call it."""
+        """Name the matching in the files of heads."""
         ...
 
     @property
     def attention(self) -> Optional[Attention]:
-        """RETURNS (Optional[str]): What it reads of the backbone's attention."""
+        """Name the attention that it reads from the backbone, or None."""
         ...
 
     @property
     def rank(self) -> int:
-        """RETURNS (int): Rank of its projections."""
+        """Return the rank of its projections."""
         ...
 
     def build(
@@ -171,11 +171,10 @@ class MatchingSlot(Protocol):
     ) -> nn.Module:
         """Build the module.
 
-        width (int): Width of a state.
+        width (int): Width of a state, d.
         max_length (int): Longest span, in units.
-        layers (tuple[int, ...]): The blocks of the backbone that are read.
+        layers (tuple[int, ...]): The blocks of the backbone whose outputs are read.
         heads (tuple[int, int, int]): Shape of its attention, as in `BackboneSpec`.
-        RETURNS (nn.Module): The module.
         """
         ...
 
@@ -200,8 +199,8 @@ class ToMSlot:
 
 @dataclass(frozen=True)
 class LTQKSlot:
-    """spacy_tommer.LTQK.v1: match the queries and keys of the block that is read, for a
-    backbone with `attention = "queries_keys"`.
+    """spacy_tommer.LTQK.v1: match queries and keys, for a backbone with
+    `attention = "queries_keys"`.
 
     rank (int): Rank of the projections of each head.
     """
@@ -242,16 +241,16 @@ SLOTS: dict[str, type[Union[ToMSlot, LTQKSlot, LCAttnSlot]]] = {
 
 
 def as_slot(matching: Union[str, MatchingSlot], rank: Optional[int]) -> MatchingSlot:
-    """Read the setting `matching` of a config in both its forms.
+    """Resolve the setting `matching` of a config to a slot.
 
-    matching (Union[str, MatchingSlot]): A slot; or in the old form "tom", "ltqk", "lcattn".
-    rank (Optional[int]): The rank of the old form, which stood beside it.
-    RETURNS (MatchingSlot): The slot. ValueError is raised for another name.
+    matching (Union[str, MatchingSlot]): A slot, or one of "tom", "ltqk" and "lcattn".
+    rank (Optional[int]): A rank that overrides the slot's own.
+    RETURNS (MatchingSlot): The slot. ValueError is raised for any other name.
     """
     if isinstance(matching, str):
         if matching not in SLOTS:
             raise ValueError(
-                f"`matching` is {matching!r}, and not one of {', '.join(SLOTS)}. Write:\n"
+                f"`matching` is {matching!r}, expected one of {', '.join(SLOTS)}. Write:\n"
                 "    [components.tommer.model.matching]\n"
                 '    @layers = "spacy_tommer.ToM.v1"'
             )
@@ -264,22 +263,22 @@ def as_slot(matching: Union[str, MatchingSlot], rank: Optional[int]) -> Matching
 
 
 def check_rank(rank: int) -> None:
-    """Refuse a rank below 1."""
+    """Raise ValueError for a rank below 1."""
     if rank < 1:
-        raise ValueError(f"`rank` of a matching is 1 or more, and not {rank}.")
+        raise ValueError(f"`rank` of a matching is {rank}, expected 1 or more.")
 
 
 def band_product(query: Tensor, key: Tensor, length: int) -> Tensor:
-    """Multiply the vector of each end with those of the starts before it.
+    """Compute the inner products of each end with the starts up to it.
 
-    A block of C ends needs the keys of C + L - 1 starts; the band is the diagonals of
-    their product.
+    A block of C ends needs the keys of C + L - 1 starts. The band is made of the diagonals
+    of their product.
 
     query (Tensor): Vectors of the ends. (N, r)
     key (Tensor): Vectors of the starts. (N, r)
     length (int): Longest span, in units, L.
-    RETURNS (Tensor): In row e and column l the product of end e and start e - l; anything
-        where that would stand before the first unit. (N, L)
+    RETURNS (Tensor): Row e, column l is the product of end e and start e - l; any value
+        where that start would be before the first unit. (N, L)
     """
     units, reach = len(query), length - 1
     blocks = -(-units // BLOCK)

@@ -1,4 +1,4 @@
-"""Tommer.v1: from the states on the Docs to span logits, the thinc side of the head."""
+"""Tommer.v1: the thinc model that turns the states of Docs into span logits."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ from .head import MentionHead
 from .matching import MatchingSlot, ToMSlot, as_slot
 from .shim import HeadShim, find_head, has_head, place_head
 
-# Units that the head scores at once, so that its memory does not grow with the batch.
+# Units that the head scores at once. This bounds its memory, whatever the batch size.
 BATCH_UNITS = 16384
 
 DEFAULT_MATCHING = ToMSlot()
@@ -40,22 +40,22 @@ def Tommer(
 ) -> Model[list[Doc], list[Ragged]]:
     """Build the model of the `tommer` component.
 
-    unit (str): What a state stands for: "token" or "piece".
-    layer (Optional[int]): The block that is read, counted from 0; by default the last
-        one that the transformer writes.
-    rank (Optional[int]): Rank of `matching`, as configs of the old form set it here.
+    unit (str): What a state represents: "token" or "piece".
+    layer (Optional[int]): The block whose states are read, counted from 0; by default the
+        last one that the transformer writes.
+    rank (Optional[int]): Rank of `matching`; overrides its own setting.
     max_length (int): Longest mention, in units.
     hidden (int): Hidden units of the values that are added at the edges of a mention; 0 for
         the head of the paper.
     matching (MatchingSlot): How the start and the end of a mention are matched:
         spacy_tommer.ToM.v1, spacy_tommer.LTQK.v1, spacy_tommer.LCAttn.v1 or your own.
     RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it returns span
-        logits, one row per unit and one column per length, and how many units each
-        token has. ValueError is raised for settings that do not go together.
+        logits (units, max_length), and how many units each token has. ValueError is raised
+        for settings that do not go together.
     """
     slot = as_slot(matching, rank)
     if unit not in ("token", "piece"):
-        raise ValueError(f'`unit` is "token" or "piece", not {unit!r}.')
+        raise ValueError(f'`unit` is {unit!r}, expected "token" or "piece".')
     if slot.attention == "scores" and unit != "token":
         raise ValueError(
             'LCAttn reads the attention scores between tokens. Write `unit = "token"`.'
@@ -87,7 +87,7 @@ def init(
     Y: Any = None,
     slot: MatchingSlot = DEFAULT_MATCHING,
 ) -> None:
-    """Make a new head, as wide as the states of the given Docs, unless there is one."""
+    """Make a new head, as wide as the states of the Docs, unless the model has one."""
     if not has_head(model):
         doc = next(doc for doc in X or () if len(doc))
         attrs = model.attrs
@@ -104,7 +104,7 @@ def get_head(model: Model) -> MentionHead:
     """Get the head of a model.
 
     model (Model): A model of the architecture Tommer.v1.
-    RETURNS (MentionHead): Its head.
+    RETURNS (MentionHead): The head. ValueError is raised if the model has no weights.
     """
     head = find_head(model)
     if head is None:
@@ -119,10 +119,11 @@ def get_head(model: Model) -> MentionHead:
 
 
 def set_head(model: Model, head: MentionHead) -> None:
-    """Give a model its head.
+    """Put a head into a model.
 
     model (Model): A model of the architecture Tommer.v1.
-    head (MentionHead): The head, of the rank, length and so on that the model has.
+    head (MentionHead): The head. ValueError is raised if its settings are not those of the
+        model.
     """
     have = {
         "matching": head.matching.kind,
@@ -135,24 +136,24 @@ def set_head(model: Model, head: MentionHead) -> None:
 
 
 def to_bytes(head: Optional[MentionHead]) -> bytes:
-    """Write the head of a model, if it has one, for thinc."""
+    """Write the head of a model for thinc; nothing if the model has no head."""
     return head_to_bytes(head) if head is not None else b""
 
 
 def from_bytes(
     head: Optional[MentionHead], data: bytes, device: torch.device, slot: MatchingSlot
 ) -> Optional[MentionHead]:
-    """Read the head of a model, if it had one, for thinc."""
+    """Read what `to_bytes` wrote: a head, or None for a model without one."""
     return head_from_bytes(data, "The saved head", slot)[0].to(device) if data else None
 
 
 def read(model: Model, doc: Doc) -> Ragged:
-    """Read what a model scores of a Doc.
+    """Read the input vectors of a Doc.
 
     model (Model): A model of the architecture Tommer.v1.
     doc (Doc): A Doc with states.
-    RETURNS (Ragged): A vector for each unit: its state, and behind it what the matching
-        reads besides. (units, D)
+    RETURNS (Ragged): A vector for each unit: the state, followed by any attention that the
+        matching reads (units, D); and how many units each token has.
     """
     layer, unit = model.attrs["layer"], model.attrs["unit"]
     states = read_states(doc, layer, unit)
@@ -162,17 +163,17 @@ def read(model: Model, doc: Doc) -> Ragged:
     data = doc._.trf_data
     check_attention(model, data)
     layers = data.spec.layers if wanted == "scores" else [data.spec.layer(layer)]
-    besides = read_attention(doc, layers, unit)
+    extra = read_attention(doc, layers, unit)
     xp = get_array_module(states.dataXd)
-    both = xp.concatenate([states.dataXd, besides.dataXd], axis=1)
+    both = xp.concatenate([states.dataXd, extra.dataXd], axis=1)
     return Ragged(both, states.lengths)
 
 
 def check_attention(model: Model, data: TransformerData) -> None:
-    """Refuse states without the attention that a model reads, or with another.
+    """Raise ValueError for states without the attention that a model reads.
 
     model (Model): A model of the architecture Tommer.v1.
-    data (TransformerData): What a Doc carries.
+    data (TransformerData): The transformer's output for a Doc.
     """
     wanted = model.attrs["attention"]
     spec = getattr(data, "spec", BackboneSpec())
@@ -187,22 +188,23 @@ def check_attention(model: Model, data: TransformerData) -> None:
         return
     if spec.max_length != model.attrs["max_length"]:
         raise ValueError(
-            f"The transformer writes scores to {spec.max_length} tokens, and the head "
-            f"reads "
-            f"{model.attrs['max_length']}. Give both the same `max_length`."
+            f"The transformer writes attention scores for {spec.max_length} tokens, and "
+            f"the head reads {model.attrs['max_length']}. Set the same `max_length` for "
+            "both."
         )
     head = find_head(model)
     if head is not None and head.matching.layers != spec.layers:
         raise ValueError(
-            f"The head reads attention of `layers = {list(head.matching.layers)}`, and the "
-            f"transformer writes those of {list(spec.layers)}."
+            f"The head reads the attention of `layers = {list(head.matching.layers)}`, and "
+            f"the transformer writes that of {list(spec.layers)}. Set the same `layers` in "
+            "[components.transformer.model]."
         )
 
 
 def forward(
     model: Model, docs: Sequence[Doc], is_train: bool
 ) -> tuple[list[Ragged], Callable]:
-    """Score the spans of Docs. No gradient goes to the states."""
+    """Score the spans of Docs. No gradient flows back to the states."""
     states = [read(model, doc) for doc in docs]
     if is_train:
         scores, backprop = score(model, states, is_train)
@@ -217,10 +219,11 @@ def score(
     """Run the head once.
 
     model (Model): A model of the architecture Tommer.v1.
-    states (list[Ragged]): States of each text. (units, d)
-    is_train (bool): Whether gradients will be asked for.
+    states (list[Ragged]): Input vectors of each text. (units, D)
+    is_train (bool): Whether gradients are needed.
     RETURNS (tuple): Logits of each text (units, L), and a callback that takes the
-        gradient with respect to all of them, one text after the other.
+        gradient with respect to the logits of all texts, concatenated. ValueError is
+        raised for input vectors of another width than the head's.
     """
     head = get_head(model)
     lengths = [len(text.dataXd) for text in states]
@@ -233,8 +236,8 @@ def score(
     if packed.shape[1] != head.matching.reads:
         raise ValueError(
             f"The head reads vectors of width {head.matching.reads}, and the transformer "
-            f"gives {packed.shape[1]}: it is not the backbone that the head was trained "
-            "on."
+            f"writes {packed.shape[1]}. Use the backbone that the head was trained on in "
+            "[components.transformer.model]."
         )
     states_in = xp2torch(packed)
     lengths_in = torch.tensor(lengths, device=states_in.device)
@@ -252,10 +255,11 @@ def score(
 
 
 def by_size(states: list[Ragged]) -> Iterator[list[Ragged]]:
-    """Cut a list of texts into parts that the head scores at once.
+    """Split a list of texts into batches of at most BATCH_UNITS units.
 
-    states (list[Ragged]): States of each text.
-    YIELDS (list[Ragged]): Those of some texts, in order.
+    states (list[Ragged]): Input vectors of each text. (units, D)
+    YIELDS (list[Ragged]): The input vectors of a batch, in order. A longer text makes a
+        batch of its own.
     """
     part: list[Ragged] = []
     units = 0

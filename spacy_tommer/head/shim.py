@@ -1,5 +1,4 @@
-"""How thinc holds a head, a torch module: it learns as the paper does, and predicts in
-several threads."""
+"""The shim through which thinc trains a head, a torch module, and predicts with it."""
 
 import json
 from typing import Any, Optional
@@ -14,12 +13,12 @@ from ..locks import COMPUTING
 
 
 class HeadShim(PyTorchShim):
-    """Hold a head. `grad_clip` of the optimizer bounds the norm of all its gradients
-    together, as in the paper (appendix B), where thinc bounds each parameter's; and weight
-    decay leaves vectors alone: the mixing weights and the biases.
+    """Hold a head. `grad_clip` of the optimizer bounds the norm of all gradients together,
+    as in the paper (appendix B), while thinc bounds each parameter's norm. Weight decay
+    does not apply to vectors, that is, to the mixing weights and the biases.
 
-    The head is in evaluation mode, but while it learns. thinc switches the mode with each
-    prediction, which other threads that share the head would see.
+    The head stays in evaluation mode except during an update. thinc would switch the mode
+    at each prediction, and other threads that share the head would see it.
     """
 
     def predict(self, inputs: ArgsKwargs) -> Any:
@@ -28,7 +27,7 @@ class HeadShim(PyTorchShim):
             return self._model(*inputs.args, **inputs.kwargs)
 
     def begin_update(self, inputs: ArgsKwargs) -> Any:
-        """Run the head with gradients, and with its dropout."""
+        """Run the head with gradients and with dropout."""
         try:
             return super().begin_update(inputs)
         finally:
@@ -49,22 +48,23 @@ class HeadShim(PyTorchShim):
 
 
 def find_head(model: Model) -> Optional[nn.Module]:
-    """RETURNS (Optional[nn.Module]): The head of a model; None before it has weights."""
+    """Get the head of a model with a `HeadShim`, or None before it has weights."""
     return model.shims[0]._model
 
 
 def has_head(model: Model) -> bool:
-    """RETURNS (bool): Whether a model with a `HeadShim` has its weights."""
+    """Check whether a model with a `HeadShim` has weights."""
     return find_head(model) is not None
 
 
 def place_head(model: Model, head: Any, have: dict[str, Any], component: str) -> None:
-    """Put a head into a model whose config says the same of it.
+    """Put a head into a model whose settings match it.
 
     model (Model): A model with a `HeadShim`.
     head (Any): The head, a torch module with a `width`.
-    have (dict[str, Any]): Its settings, which attributes of the model hold, too.
-    component (str): Name of the component, for the error.
+    have (dict[str, Any]): Settings of the head. ValueError is raised if an attribute of the
+        model has another value.
+    component (str): Name of the component, for the error message.
     """
     for name, value in have.items():
         if model.attrs[name] != value:
