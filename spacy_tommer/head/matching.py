@@ -148,7 +148,9 @@ class MatchingSlot(Protocol):
     """Build the module that matches. `[components.tommer.model.matching]` names a slot.
 
     The module has the attributes `reads`, the width of its input vectors, D; `bound`, the
-    largest possible match; and `max_length`, the longest span, L. It maps (N, D) to (N, L).
+    largest possible match; `max_length`, the longest span, L; and what its file keeps: the
+    slot's `kind`, and the `layers` and `heads` that it was built with, or () and (1, 1, 1).
+    It maps (N, D) to (N, L).
     """
 
     @property
