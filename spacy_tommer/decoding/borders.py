@@ -1,5 +1,4 @@
-"""Where mentions may begin and end, and what they may not cross: rules on tokens.
-
+"""Rules on tokens: where mentions may start and end, and what they may not cross.
 Axis letters: T tokens of a Doc; M mentions.
 """
 
@@ -14,7 +13,7 @@ from spacy.tokens import Doc
 
 Ints = NDArray[np.intp]
 
-# Control and format characters: zero-width spaces, marks of direction, NUL and the like.
+# Control and format characters, such as zero-width spaces, direction marks and NUL.
 INVISIBLE = ("Cc", "Cf")
 BLANK_LINE = re.compile(r"(\r\n|\n|\r(?!\n))[^\S\r\n]*[\r\n]")
 LINE_BREAK = re.compile(r"[\r\n]")
@@ -23,10 +22,9 @@ TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 
 
 def can_be_edge(doc: Doc) -> NDArray[np.bool_]:
-    """Tell which tokens a mention may begin and end with.
+    """Mark the tokens that a mention may start and end with.
 
-    doc (Doc): The Doc.
-    RETURNS (NDArray[bool]): False for white space, and for a token that begins or ends with
+    RETURNS (NDArray[bool]): False for white space, and for a token that starts or ends with
         an invisible character. (T,)
     """
     solid = doc.to_array(IS_SPACE) == 0
@@ -39,12 +37,12 @@ def can_be_edge(doc: Doc) -> NDArray[np.bool_]:
 
 
 def crosses_break(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[np.bool_]:
-    """Tell which mentions hold a break of the text between their tokens.
+    """Mark the mentions that contain a break of the text.
 
     docs (Sequence[Doc]): The Docs.
-    starts (Ints): Start of each mention, tokens counted over all Docs. (M,)
-    ends (Ints): Its end, exclusive. (M,)
-    RETURNS (NDArray[bool]): Whether it crosses a break. (M,)
+    starts (Ints): Start of each mention, in tokens of all Docs, concatenated. (M,)
+    ends (Ints): End (exclusive) of each mention. (M,)
+    RETURNS (NDArray[bool]): Whether it contains a break. (M,)
     """
     breaks = np.concatenate([[0], *(find_breaks(doc) for doc in docs)])
     seen = np.cumsum(breaks)
@@ -52,10 +50,9 @@ def crosses_break(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[np.b
 
 
 def find_breaks(doc: Doc) -> NDArray[np.bool_]:
-    """Find the tokens that no mention holds: blank lines, tabs, bars between table cells,
-    line breaks before a list item, and in text with tags each token with a part of one.
+    """Mark the tokens that no mention may contain: blank lines, tabs, bars between table
+    cells, line breaks before a list item, and, in text with tags, the tokens of a tag.
 
-    doc (Doc): The Doc.
     RETURNS (NDArray[bool]): Whether a token is such a break. (T,)
     """
     breaks = np.zeros(len(doc), dtype="bool")

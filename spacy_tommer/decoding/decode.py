@@ -1,4 +1,4 @@
-"""From span logits to spans, on numpy arrays.
+"""Decode span logits into spans, on numpy arrays.
 
 Axis letters: N units of a text; L longest span in units; M spans.
 """
@@ -11,29 +11,30 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.floating]
-# From start (M,), end (exclusive, M) and logit (M,) of spans, and whether each position is
-# free, to the indices of spans that do not overlap, in the order of the text.
+# A function of the start (M,), end (exclusive, M) and logit (M,) of spans, and of whether
+# each position is free. It returns the indices of spans that do not overlap, in text order.
 FlatDecoder = Callable[[Ints, Ints, Floats, NDArray[np.bool_]], Ints]
 
 
 def logit(probability: float) -> float:
-    """Turn a threshold into the logit that scores are compared with.
+    """Convert a threshold to a logit.
 
-    probability (float): A threshold between 0 and 1, both included.
+    probability (float): A threshold between 0 and 1, both included. ValueError is raised
+        for any other number.
     RETURNS (float): Its logit; -inf for 0 and inf for 1.
     """
     if not 0 <= probability <= 1:
-        raise ValueError(f"A threshold lies between 0 and 1, and {probability} does not.")
+        raise ValueError(f"The threshold is {probability}, expected one between 0 and 1.")
     if probability in (0, 1):
         return math.inf if probability else -math.inf
     return math.log(probability) - math.log1p(-probability)
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Turn logits into probabilities, in double precision.
+    """Convert logits to probabilities, in double precision.
 
     logits (NDArray): Logits of any shape.
-    RETURNS (NDArray[float64]): Probabilities of that shape.
+    RETURNS (NDArray[float64]): Probabilities of the same shape.
     """
     return np.exp(-np.logaddexp(0, -logits.astype("float64")))
 
@@ -41,7 +42,7 @@ def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 def threshold_decode(
     logits: NDArray[np.floating], threshold: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
-    """Take every span whose probability is above the threshold.
+    """Select every span whose probability is above the threshold.
 
     logits (NDArray): Span logits, rows by end and columns by length - 1; -inf where
         there is no span. (N, L)
@@ -62,8 +63,8 @@ def greedy_decode(
     """Pick spans that do not overlap: best first, longer on ties, then earlier.
 
     starts (NDArray): Start of each span. (M,)
-    ends (NDArray): Its end, exclusive. (M,)
-    logits (NDArray): Its logit. (M,)
+    ends (NDArray): End (exclusive) of each span. (M,)
+    logits (NDArray): Logit of each span. (M,)
     free (NDArray[bool]): Whether a position may be taken; not changed.
     RETURNS (NDArray): Indices of the picked spans, in the order of the text.
     """
@@ -88,15 +89,15 @@ def best_flat_decode(
     weighted interval scheduling.
 
     starts (NDArray): Start of each span. (M,)
-    ends (NDArray): Its end, exclusive. (M,)
-    logits (NDArray): Its logit. (M,)
+    ends (NDArray): End (exclusive) of each span. (M,)
+    logits (NDArray): Logit of each span. (M,)
     free (NDArray[bool]): Whether a position may be taken; not changed.
     RETURNS (NDArray): Indices of the picked spans, in the order of the text.
     """
     taken = np.concatenate([[0], np.cumsum(~free)])
     usable = np.flatnonzero(taken[ends] == taken[starts])
     order = usable[np.lexsort((starts[usable], ends[usable]))]
-    # How many spans of the order end where span k begins, or before.
+    # How many spans of the order end at or before the start of span k.
     before = np.searchsorted(ends[order], starts[order], side="right").tolist()
     weights = sigmoid(logits[order]).tolist()
     best = [0.0]

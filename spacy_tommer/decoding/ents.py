@@ -6,11 +6,11 @@ from spacy.tokens import Doc, Span
 
 
 def fill_ents(doc: Doc, picked: Sequence[Span], others: Iterable[Span]) -> None:
-    """Write spans to doc.ents, and others where tokens are left.
+    """Write spans to doc.ents, and others where they overlap none of the earlier ones.
 
     doc (Doc): The Doc.
-    picked (Sequence[Span]): Spans that do not overlap.
-    others (Iterable[Span]): Spans that stay out where one before them is.
+    picked (Sequence[Span]): Spans that do not overlap. All are written.
+    others (Iterable[Span]): Further spans. One that overlaps an earlier span is left out.
     """
     ents = list(picked)
     taken = {token for span in ents for token in range(span.start, span.end)}

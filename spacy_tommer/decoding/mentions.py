@@ -1,6 +1,6 @@
 """Scored mentions of a batch of Docs, as arrays.
 
-Axis letters: M mentions of all Docs; T tokens of all Docs, one Doc after the other.
+Axis letters: M mentions of all Docs; T tokens of all Docs, concatenated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,12 +21,12 @@ Floats = NDArray[np.floating]
 
 @dataclass
 class Mentions:
-    """Spans of tokens, in the order of the texts. Tokens are counted over all Docs.
+    """Hold spans of tokens, in text order. Tokens are numbered across all Docs.
 
-    starts (Ints): First token of each mention. (M,)
-    ends (Ints): Its end, exclusive. (M,)
-    logits (Floats): Its logit. (M,)
-    offsets (Ints): First token of each Doc, and T.
+    starts (Ints): Start of each mention. (M,)
+    ends (Ints): End (exclusive) of each mention. (M,)
+    logits (Floats): Logit of each mention. (M,)
+    offsets (Ints): Start of each Doc, followed by T.
     """
 
     starts: Ints
@@ -35,19 +35,19 @@ class Mentions:
     offsets: Ints
 
     def __getitem__(self, which: NDArray) -> "Mentions":
-        """Take some of the mentions.
+        """Select some of the mentions.
 
         which (NDArray): Their indices, in order, or a mask.
-        RETURNS (Mentions): These mentions.
+        RETURNS (Mentions): The selected mentions.
         """
         starts, ends, logits = self.starts[which], self.ends[which], self.logits[which]
         return Mentions(starts, ends, logits, self.offsets)
 
     def above(self, threshold: float) -> "Mentions":
-        """Take the mentions above a threshold.
+        """Select the mentions above a threshold.
 
         threshold (float): Probability that a mention must exceed.
-        RETURNS (Mentions): These mentions.
+        RETURNS (Mentions): The selected mentions.
         """
         return self[self.logits > logit(threshold)]
 
@@ -58,17 +58,17 @@ class Mentions:
     ) -> "Mentions":
         """Pick mentions that do not overlap.
 
-        decoder (FlatDecoder): How they are picked.
+        decoder (FlatDecoder): The function that picks them.
         free (Optional[NDArray[bool]]): Whether a token may be taken; by default all. (T,)
-        RETURNS (Mentions): These mentions.
+        RETURNS (Mentions): The picked mentions.
         """
         free = np.ones(self.offsets[-1], dtype="bool") if free is None else free
         return self[decoder(self.starts, self.ends, self.logits, free)]
 
     def places(self, doc: Doc) -> list[tuple[int, int]]:
-        """Find the characters of the mentions of one Doc.
+        """Compute the character offsets of the mentions of one Doc.
 
-        doc (Doc): The Doc, whose tokens are counted from 0 as `by_doc` does.
+        doc (Doc): The Doc of these mentions, as `by_doc` returns them.
         RETURNS (list[tuple[int, int]]): Start and end (exclusive) of each mention, in
             characters.
         """
@@ -80,7 +80,7 @@ class Mentions:
     def by_doc(self) -> Iterator["Mentions"]:
         """Split the mentions by Doc.
 
-        YIELDS (Mentions): Those of one Doc, their tokens counted in that Doc.
+        YIELDS (Mentions): The mentions of one Doc, their tokens numbered in that Doc.
         """
         bounds = np.searchsorted(self.starts, self.offsets).tolist()
         for i, offset in enumerate(self.offsets[:-1].tolist()):
@@ -96,13 +96,13 @@ class Mentions:
 def find_mentions(
     docs: Sequence[Doc], logits: Floats, lengths: Ints, threshold: float
 ) -> Mentions:
-    """Find the spans above a threshold that can be mentions: those that begin and end
-    where a token does, not with white space or an invisible character, and that do not
+    """Find the spans above a threshold that can be mentions: those that start and end at
+    token boundaries, not with white space or an invisible character, and that do not
     cross a blank line, a table cell, a list item or a tag.
 
     docs (Sequence[Doc]): The Docs.
-    logits (Floats): Span logits of all their units, rows by end and columns by length - 1;
-        -inf where a span would begin before its Doc.
+    logits (Floats): Span logits of all units, rows by end and columns by length - 1; -inf
+        where a span would start before its Doc. (N, L)
     lengths (Ints): How many units each token has. (T,)
     threshold (float): Probability that a span must exceed.
     RETURNS (Mentions): The mentions.

@@ -1,4 +1,4 @@
-"""Score mentions against gold ones, whatever their labels."""
+"""Score mentions against gold mentions, ignoring labels."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from spacy.training import Example
 from ..gold import visible_spans
 from ..keys import MENTIONS
 
-# Key of the spans that `spacy evaluate` shows.
+# Default key of the spans whose scores `spacy evaluate` shows.
 SHOWN = "sc"
 
 
@@ -23,16 +23,15 @@ def make_mention_scorer() -> Callable:
 def mention_score(
     examples: Iterable[Example], *, spans_key: str = MENTIONS, **kwargs: Any
 ) -> dict[str, Any]:
-    """Score exact spans without their labels.
+    """Score exact spans, ignoring their labels.
 
-    Docs without gold mentions under the key are left out, and so are, for doc.ents,
-    those without gold entities.
+    Docs whose reference lacks the key are left out. For doc.ents, Docs without gold
+    entities are left out.
 
-    examples (Iterable[Example]): The examples.
-    spans_key (str): Key of doc.spans.
+    spans_key (str): Key of the mentions in doc.spans.
     RETURNS (dict[str, Any]): spans_{key}_p, _r and _f; the recall of each gold label in
-        spans_{key}_per_type; flat_p, flat_r and flat_f for doc.ents; and where no Doc has
-        spans of the key "sc", which `spacy evaluate` shows, spans_sc_p, _r and _f.
+        spans_{key}_per_type; flat_p, flat_r and flat_f for doc.ents; and, if no Doc has
+        the key "sc", spans_sc_p, _r and _f, which `spacy evaluate` shows.
     """
     examples = list(examples)
     attr = f"spans_{spans_key}"
@@ -59,7 +58,6 @@ def mention_score(
         labeled=False,
     )
     scores.update({f"flat_{key}": flat[f"ents_{key}"] for key in "prf"})
-    # `spacy evaluate` shows the scores of this key unless it is told another.
     if not any(SHOWN in doc.spans for eg in examples for doc in (eg.x, eg.y)):
         scores.update({f"spans_{SHOWN}_{key}": scores[f"{attr}_{key}"] for key in "prf"})
     annotated = [example for example in examples if has_annotation(example.reference)]
@@ -70,12 +68,12 @@ def mention_score(
 def recall_per_type(
     examples: Iterable[Example], spans_key: str
 ) -> dict[str, dict[str, Any]]:
-    """Measure which share of the gold mentions of each label was found.
+    """Compute the recall of the gold mentions of each label.
 
     examples (Iterable[Example]): The examples.
-    spans_key (str): Key of doc.spans.
-    RETURNS (dict): For each label, the recall as "r"; mentions have no label, so there
-        is no precision, and "p" and "f" are None.
+    spans_key (str): Key of the mentions in doc.spans.
+    RETURNS (dict): For each label, the recall as "r". Predicted mentions have no label, so
+        there is no precision, and "p" and "f" are None.
     """
     total: Counter[str] = Counter()
     found: Counter[str] = Counter()

@@ -1,5 +1,4 @@
-"""`span._.score`: the score of a mention or an entity, read from where the component wrote
-it."""
+"""`span._.score`: the score of a mention or an entity, read from its span group."""
 
 from bisect import bisect_left
 from typing import Optional
@@ -8,17 +7,17 @@ from spacy.tokens import Span, SpanGroup
 
 
 def install_score() -> None:
-    """Add the extension `score` to spans, unless there is one of that name."""
+    """Register the extension `score` of Span, unless an extension has that name."""
     if not Span.has_extension("score"):
         Span.set_extension("score", getter=find_score)
 
 
 def find_score(span: Span) -> Optional[float]:
-    """Find the score of a span: that of the span at its place and with its label in a group
-    of doc.spans that has scores.
+    """Look up the score of a span in the groups of doc.spans that have scores.
 
-    span (Span): A span of any kind: of a group, of doc.ents, or a slice of a Doc.
-    RETURNS (Optional[float]): Its probability; None where no group has it.
+    span (Span): A span of a group or of doc.ents, or a slice of a Doc, which matches spans
+        of any label.
+    RETURNS (Optional[float]): Its probability; None if no group has the span.
     """
     for group in span.doc.spans.values():
         scores = group.attrs.get("scores")
@@ -31,11 +30,11 @@ def find_score(span: Span) -> Optional[float]:
 
 
 def places_in(group: SpanGroup, span: Span) -> list[int]:
-    """Find the spans of a group that stand where a span does.
+    """Find the spans of a group that have the same start and end as a span.
 
-    group (SpanGroup): Spans in the order of the text, as our components write them.
-    span (Span): The span.
-    RETURNS (list[int]): Their numbers in the group.
+    group (SpanGroup): Spans in text order, as the components of this package write them.
+    span (Span): The span to look for.
+    RETURNS (list[int]): Their indices in the group.
     """
     place = (span.start, span.end)
     first = bisect_left(

@@ -1,4 +1,4 @@
-"""Between tokens and the units (tokens or wordpieces) whose spans the head scores.
+"""Map tokens to the units (tokens or wordpieces) whose spans the head scores.
 
 Axis letters: T tokens of a Doc; N units; L longest span in units.
 """
@@ -13,12 +13,12 @@ Ints = NDArray[np.intp]
 
 
 def edge_tokens(lengths: Ints, solid: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Tell which token, if any, begins or ends with each unit.
+    """Find the token, if any, that starts or ends with each unit.
 
     lengths (Ints): How many units each token has. (T,)
-    solid (NDArray[bool]): Whether a mention may begin or end with the token. (T,)
-    RETURNS (tuple[Ints, Ints]): For each unit, the solid token that begins with it, or -1;
-        and the one that ends with it, or -1. (N,), (N,)
+    solid (NDArray[bool]): Whether a mention may start or end with the token. (T,)
+    RETURNS (tuple[Ints, Ints]): For each unit, the solid token that starts with it, or -1,
+        and the solid token that ends with it, or -1. (N,), (N,)
     """
     tokens = np.flatnonzero((lengths > 0) & solid)
     ends = np.cumsum(lengths)
@@ -31,12 +31,13 @@ def edge_tokens(lengths: Ints, solid: NDArray[np.bool_]) -> tuple[Ints, Ints]:
 def mark_spans(
     cells: NDArray[np.generic], spans: Iterable[Span], lengths: Ints, value: float
 ) -> None:
-    """Set the cells of some spans; those longer than the band have none.
+    """Set the cells of spans to a value. Spans of more than L units are skipped.
 
-    cells (NDArray): One row per unit and one column per length, changed in place. (N, L)
+    cells (NDArray): One row per last unit and one column per length - 1, changed in place.
+        (N, L)
     spans (Iterable[Span]): Spans of tokens.
     lengths (Ints): How many units each token has. (T,)
-    value (float): What to write there.
+    value (float): The value to write.
     """
     ends = np.cumsum(lengths)
     starts = ends - lengths
