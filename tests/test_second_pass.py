@@ -242,7 +242,7 @@ def test_empty_docs(tiny):
 
 @pytest.mark.parametrize("passes", [0, 3])
 def test_other_numbers_of_passes(passes, tiny):
-    with pytest.raises(ValueError, match=f"`passes` .* not {passes}"):
+    with pytest.raises(ValueError, match=f"`passes` .* is {passes}, expected"):
         Backbone(tiny("llama"), [1], passes=passes)
 
 

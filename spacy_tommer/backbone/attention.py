@@ -1,7 +1,7 @@
-"""Read the queries and keys of a language model's own attention.
+"""Read the queries and keys of a language model's attention.
 
-Axis letters: B rows of a batch; T wordpieces of a row, padded; H heads of queries; K heads
-of keys; s width of a head; M kept wordpieces; L longest span in tokens.
+Axis letters: B rows of a batch; T wordpieces of a row, padded; H query heads; K key heads;
+s width of a head; M kept wordpieces; L longest span in tokens.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 Attention = Literal["queries_keys", "scores"]
 Heads = tuple[int, int, int]
 
-# Models whose attention takes queries and keys as these linear layers give them.
+# Model types whose attention uses the outputs of these linear layers as queries and keys.
 PROJECTIONS = {
     **dict.fromkeys(
         ("bert", "roberta", "xlm-roberta", "camembert", "electra"), ("query", "key")
@@ -24,18 +24,18 @@ PROJECTIONS = {
     "mpnet": ("q", "k"),
 }
 
-# Name of the attention function of Llama, GPT-NeoX, GPT-2, Mistral and Phi while they run
-# here, and what it hands queries and keys to, by module.
+# Name under which `attend` is registered for Llama, GPT-NeoX, GPT-2, Mistral and Phi, and
+# the functions that it passes queries and keys to, by module.
 NAME = "spacy_tommer"
 LISTENERS: dict[nn.Module, Callable[[Tensor, Tensor], None]] = {}
 
 
 def count_heads(config: Any) -> Heads:
-    """Tell the shape of a model's attention.
+    """Read the shape of a model's attention from its config.
 
-    config (PretrainedConfig): Its config.
-    RETURNS (tuple[int, int, int]): Heads of the queries, heads of the keys, and width of a
-        head; ones for a model without attention.
+    config (PretrainedConfig): The config.
+    RETURNS (tuple[int, int, int]): Query heads, key heads, and width of a head; (1, 1, 1)
+        for a model without attention.
     """
     heads = getattr(config, "num_attention_heads", None)
     if not heads:
@@ -49,11 +49,12 @@ def count_heads(config: Any) -> Heads:
 def queries_and_keys(
     network: PreTrainedModel, blocks: dict[int, nn.Module]
 ) -> Iterator[dict[int, dict[str, Tensor]]]:
-    """Catch the queries and keys of blocks in each pass, where the model rotates them
-    behind the rotation.
+    """Capture the queries and keys of blocks in each forward pass, after any rotation by
+    position.
 
-    network (PreTrainedModel): A model of transformers.
-    blocks (dict[int, nn.Module]): The blocks by their number.
+    network (PreTrainedModel): A model of transformers. ValueError is raised if its
+        attention cannot be read.
+    blocks (dict[int, nn.Module]): The blocks by their index.
     YIELDS (dict[int, dict[str, Tensor]]): By block, "query" (B, T, Hs) and "key" (B, T, Ks)
         of the last pass.
     """
@@ -87,17 +88,17 @@ def queries_and_keys(
 
 
 def enter_table(network: PreTrainedModel) -> None:
-    """Add a function to the table of transformers that attends as torch does, and hands on
-    queries and keys, which are rotated by then.
+    """Register an attention function with transformers that computes SDPA attention and
+    passes on its queries and keys, after any rotation by position.
 
-    network (PreTrainedModel): A model of transformers. ValueError is raised for one that
-        looks up no function there.
+    network (PreTrainedModel): A model of transformers. ValueError is raised if it does not
+        use registered attention functions.
     """
     if not network._supports_attention_backend:
         raise ValueError(
-            f"The attention of a {type(network).__name__} cannot be read. It can for the "
-            "types of Llama, GPT-NeoX, GPT-2, Mistral, Phi, BERT, RoBERTa and MPNet; leave "
-            "out `attention` in [components.transformer.model] for others."
+            f"The attention of a {type(network).__name__} cannot be read. Use a model of "
+            "the type Llama, GPT-NeoX, GPT-2, Mistral, Phi, BERT, RoBERTa or MPNet, or "
+            "leave out `attention` in [components.transformer.model]."
         )
     try:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -120,13 +121,13 @@ def enter_table(network: PreTrainedModel) -> None:
 def band_scores(
     query: Tensor, key: Tensor, cells: Tensor, before: Tensor, heads: Heads
 ) -> Tensor:
-    """Compute attention scores, before the softmax, inside the band only. A bias that a
-    model adds for the distance is no part of them.
+    """Compute attention scores, before the softmax, inside the band only. They do not
+    include any bias that a model adds for the distance.
 
     query (Tensor): Queries of a batch. (B*T, Hs)
-    key (Tensor): Keys. (B*T, Ks)
-    cells (Tensor): Where the kept wordpieces stand. (M,)
-    before (Tensor): Where the units up to each stand, nearest first, or -1. (M, L)
+    key (Tensor): Keys of a batch. (B*T, Ks)
+    cells (Tensor): Positions of the kept wordpieces. (M,)
+    before (Tensor): Positions of the units up to each, nearest first, or -1. (M, L)
     heads (tuple[int, int, int]): H, K and s.
     RETURNS (Tensor): The scores by distance and head; 0 where there is no unit. (M, L*H)
     """
@@ -147,15 +148,15 @@ def attention_rows(
     before: Tensor,
     heads: Heads,
 ) -> Tensor:
-    """Read what a matching score takes from the attention of a block.
+    """Compute the attention vectors that a matching score reads from a block.
 
     kind (str): "queries_keys" or "scores".
-    caught (dict[str, Tensor]): Queries and keys of a batch. (B, T, Hs) and (B, T, Ks)
-    cells (Tensor): Where the kept wordpieces stand, rows one after the other. (M,)
-    before (Tensor): Where the units up to each stand, or -1. (M, L)
+    caught (dict[str, Tensor]): Queries (B, T, Hs) and keys (B, T, Ks) of a batch.
+    cells (Tensor): Positions of the kept wordpieces in the flattened batch. (M,)
+    before (Tensor): Positions of the units up to each, nearest first, or -1. (M, L)
     heads (tuple[int, int, int]): H, K and s.
     RETURNS (Tensor): A vector for each kept wordpiece: its queries and keys, (M, Hs+Ks), or
-        scores, (M, L*H).
+        its scores, (M, L*H).
     """
     query, key = (caught[name].flatten(0, 1) for name in ("query", "key"))
     if kind == "queries_keys":

@@ -1,5 +1,5 @@
-"""Convert the first blocks of a language model from GGUF to the form that transformers
-reads. One tensor is dequantised at a time, and only the wanted ones."""
+"""Convert the first blocks of a language model from GGUF to the format that transformers
+reads. Only the tensors of these blocks are dequantised, one at a time."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
 
     path (Path): The GGUF file.
     folder (Path): An empty folder.
-    blocks (int): How many blocks.
+    blocks (int): How many blocks to convert. ValueError is raised if the file has fewer,
+        or holds a model that transformers cannot read.
     """
     try:
         from gguf import GGUFReader
@@ -39,11 +40,15 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
     fields = {key: field.contents() for key, field in reader.fields.items()}
     architecture = fields["general.architecture"]
     if architecture not in GGUF_CONFIG_MAPPING:
-        raise ValueError(f"transformers reads no GGUF of the type {architecture!r}.")
+        raise ValueError(
+            f"{path.name} holds a model of the type {architecture!r}, which transformers "
+            "cannot read from GGUF. Name a folder with safetensors instead."
+        )
     settings = config_settings(fields, architecture)
     if blocks > settings["num_hidden_layers"]:
         raise ValueError(
-            f"{path.name} has {settings['num_hidden_layers']} blocks, not {blocks}."
+            f"{path.name} has {settings['num_hidden_layers']} blocks, and `layers` needs "
+            f"the first {blocks}. Write smaller numbers in `layers`."
         )
     config = AutoConfig.for_model(architecture, **{**settings, "num_hidden_layers": blocks})
     tokenizer = PreTrainedTokenizerFast(
@@ -56,10 +61,10 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
 
 
 def config_settings(fields: dict[str, Any], architecture: str) -> dict[str, Any]:
-    """Name the settings of a GGUF file as transformers does.
+    """Translate the settings of a GGUF file to those of transformers.
 
     fields (dict[str, Any]): The metadata of the file.
-    architecture (str): The type of model, such as llama.
+    architecture (str): The type of the model, such as llama.
     RETURNS (dict[str, Any]): Keyword arguments of the config.
     """
     names = GGUF_CONFIG_MAPPING[architecture]
@@ -76,11 +81,10 @@ def config_settings(fields: dict[str, Any], architecture: str) -> dict[str, Any]
 
 
 def gguf_tokenizer(fields: dict[str, Any], architecture: str) -> Tokenizer:
-    """Build the tokenizer of a GGUF file. It begins each text with the BOS token.
+    """Build the tokenizer of a GGUF file. It starts each text with the BOS token.
 
     fields (dict[str, Any]): The metadata of the file.
-    architecture (str): The type of model, such as llama.
-    RETURNS (Tokenizer): The tokenizer.
+    architecture (str): The type of the model, such as llama.
     """
     names = GGUF_TOKENIZER_MAPPING["tokenizer"]
     settings = {
@@ -99,11 +103,11 @@ def gguf_tokenizer(fields: dict[str, Any], architecture: str) -> Tokenizer:
 
 
 def block_weights(tensors: list[Any], config: Any) -> dict[str, Tensor]:
-    """Dequantise the tensors that a cut model has.
+    """Dequantise the tensors of a cut model.
 
     tensors (list[Any]): The tensors of the GGUF file.
     config (PretrainedConfig): Config of the cut model.
-    RETURNS (dict[str, Tensor]): Weights by their name in transformers, float32.
+    RETURNS (dict[str, Tensor]): Weights in float32 by their name in transformers.
     """
     from gguf import dequantize
 

@@ -1,4 +1,4 @@
-"""A language model cut after a block, frozen, with its tokenizer.
+"""A frozen language model that is cut after a block, with its tokenizer.
 
 Axis letters: B rows of a batch; T wordpieces of a row, padded; K kept wordpieces; d width.
 """
@@ -26,17 +26,17 @@ from .passes import Frame, feed_twice, outputs_from
 from .sources import weights_hash
 from .windows import Pieces, limit_pieces, tokenize_windows
 
-# Wordpieces that run through the model at once: enough to keep the cores busy, few
-# enough that rows of about one length meet.
+# Wordpieces that run through the model at once: enough to keep the cores busy, and few
+# enough that the rows of a batch have similar lengths.
 BATCH_PIECES = 512
 
 
 class CutModel:
-    """The first blocks of a model of transformers. Its weights never change.
+    """Run the first blocks of a model of transformers. Its weights never change.
 
-    network (nn.Module): The model, with no more blocks than are wanted.
-    tokenizer (Tokenizer): Its tokenizer.
-    sha256 (str): Hash of the weights that it was made from.
+    network (nn.Module): The model, with only the blocks that are needed.
+    tokenizer (Tokenizer): Its tokenizer. Padding and truncation are reset.
+    sha256 (str): SHA-256 of the weights that it was loaded from.
     passes (int): How often it reads each window.
     """
 
@@ -62,15 +62,16 @@ class CutModel:
     def from_folder(cls, folder: Path, blocks: int, passes: int = 1) -> "CutModel":
         """Load the first blocks of a model; the others are not built.
 
-        folder (Path): A folder in the form of the Hugging Face hub.
-        blocks (int): How many blocks.
-        passes (int): How often it reads each window.
-        RETURNS (CutModel): The model.
+        folder (Path): A folder in the format of the Hugging Face hub.
+        blocks (int): How many blocks to load.
+        passes (int): How often the model reads each window.
+        RETURNS (CutModel): The model. ValueError is raised for a model of another kind,
+            with too few blocks, without a fast tokenizer, or with damaged weights.
         """
         config = AutoConfig.from_pretrained(folder)
         if config.is_encoder_decoder:
             raise ValueError(
-                f"The model in {folder} has an encoder and a decoder, and a backbone has "
+                f"The model in {folder} has an encoder and a decoder. Use a backbone with "
                 "one stack of blocks."
             )
         if blocks > config.num_hidden_layers:
@@ -82,11 +83,11 @@ class CutModel:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         if not tokenizer.is_fast:
             raise ValueError(
-                f"The model in {folder} has no fast tokenizer (tokenizer.json), which it "
-                "takes to align wordpieces with tokens."
+                f"The model in {folder} has no fast tokenizer (tokenizer.json), which is "
+                "needed to align wordpieces with tokens."
             )
         verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # that blocks are left out is no news
+        logging.set_verbosity_error()  # do not warn about the blocks that are left out
         try:
             network, info = AutoModel.from_pretrained(
                 folder,
@@ -97,7 +98,7 @@ class CutModel:
             )
         except SafetensorError as error:
             raise ValueError(
-                f"The weights in {folder} are cut off or damaged ({error}). Remove the "
+                f"The weights in {folder} are truncated or damaged ({error}). Remove the "
                 "folder and get the model again."
             ) from error
         finally:
@@ -108,10 +109,7 @@ class CutModel:
         return cls(network, tokenizer.backend_tokenizer, weights_hash(folder), passes)
 
     def to_bytes(self) -> bytes:
-        """Write the model as safetensors, with config and tokenizer in the header.
-
-        RETURNS (bytes): All that `from_bytes` needs.
-        """
+        """Write the model as safetensors, with config and tokenizer in the metadata."""
         metadata = {
             "config": self.config.to_json_string(use_diff=False),
             "tokenizer": self.tokenizer.to_str(),
@@ -124,9 +122,8 @@ class CutModel:
         """Read what `to_bytes` wrote.
 
         data (bytes): A whole safetensors file.
-        origin (str): Where it comes from, for errors.
-        passes (int): How often it reads each window.
-        RETURNS (CutModel): The model.
+        origin (str): Where the bytes come from, for error messages.
+        passes (int): How often the model reads each window.
         """
         weights, metadata = tensors.from_bytes(data, origin)
         config = AutoConfig.for_model(**json.loads(metadata["config"]))
@@ -138,12 +135,12 @@ class CutModel:
         return cls(network, tokenizer, metadata["sha256"], passes)
 
     def tokenize(self, docs: Sequence[Doc], window: int, stride: int) -> Pieces:
-        """Find the rows that the model reads of Docs.
+        """Tokenize Docs into the rows that the model reads.
 
         docs (Sequence[Doc]): Docs that are not empty.
         window (int): Tokens in a window.
         stride (int): Tokens from the start of one window to the next.
-        RETURNS (Pieces): The rows.
+        RETURNS (Pieces): The rows, and the wordpieces in them that are kept.
         """
         pieces = tokenize_windows(self.tokenizer, docs, window, stride, self.overlap)
         return pieces if self.passes == 1 else feed_twice(pieces, self.frame)
@@ -155,15 +152,15 @@ class CutModel:
         attention: Optional[Attention] = None,
         max_length: int = 25,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Compute the states of the kept wordpieces, rows of about one length together.
+        """Compute the states of the kept wordpieces, with rows of similar length together.
 
         pieces (Pieces): The rows.
-        layers (Sequence[int]): The wanted blocks, counted from 0.
-        attention (Optional[str]): What is wanted of their attention, too: "queries_keys" or
+        layers (Sequence[int]): The blocks whose outputs are returned, counted from 0.
+        attention (Optional[str]): The attention that is also returned: "queries_keys" or
             "scores".
-        max_length (int): Tokens, from each backwards, to which scores are wanted, L.
+        max_length (int): How many tokens, its own included, a token has scores for, L.
         RETURNS (tuple[list[Tensor], list[Tensor]]): The states after each of the blocks,
-            (K, d), and what was wanted of their attention, as `attention_rows` gives it.
+            (K, d), and their attention, as `attention_rows` returns it.
         """
         device = get_torch_default_device()
         shape = len(pieces.row), self.config.hidden_size
@@ -201,9 +198,9 @@ class CutModel:
 
 
 def drop_pooler(network: nn.Module) -> None:
-    """Take away what BERT-like models put on top of their blocks.
+    """Remove the pooler that BERT-like models have after their blocks.
 
-    network (nn.Module): A model of transformers.
+    network (nn.Module): A model of transformers, changed in place.
     """
     if hasattr(network, "pooler"):
         network.pooler = None
@@ -211,9 +208,9 @@ def drop_pooler(network: nn.Module) -> None:
 
 @contextmanager
 def block_outputs(blocks: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
-    """Catch what blocks give in each pass, before any final norm.
+    """Capture the outputs of blocks in each forward pass, before any final norm.
 
-    blocks (dict[int, nn.Module]): The blocks by their number.
+    blocks (dict[int, nn.Module]): The blocks by their index.
     YIELDS (dict[int, Tensor]): Their outputs in the last pass. (B, T, d)
     """
     outputs: dict[int, Tensor] = {}
@@ -232,10 +229,11 @@ def block_outputs(blocks: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
 
 
 def find_blocks(network: nn.Module) -> nn.ModuleList:
-    """Find the stack of blocks.
+    """Find the stack of blocks of a model.
 
     network (nn.Module): A model of transformers.
-    RETURNS (nn.ModuleList): Its blocks, first to last.
+    RETURNS (nn.ModuleList): The blocks, in order. ValueError is raised if there is no such
+        stack.
     """
     for module in network.modules():
         if (
@@ -247,14 +245,14 @@ def find_blocks(network: nn.Module) -> nn.ModuleList:
 
 
 def position_limit(network: nn.Module) -> Optional[int]:
-    """Find how many wordpieces a model can see at once.
+    """Find the largest number of wordpieces that a model can read at once.
 
     network (nn.Module): A model of transformers.
     RETURNS (Optional[int]): The number, special tokens included; None for any number.
     """
     for name, module in network.named_modules():
         if isinstance(module, nn.Embedding) and name.endswith("position_embeddings"):
-            # RoBERTa and MPNet count positions from behind the padding index.
+            # RoBERTa and MPNet count positions from the index after the padding index.
             used = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - used
     return getattr(network.config, "max_position_embeddings", None)

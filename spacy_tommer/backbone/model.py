@@ -27,45 +27,46 @@ def Backbone(
     attention: Optional[Attention] = None,
     max_length: int = 25,
 ) -> Model[list[Doc], FullTransformerBatch]:
-    """Build a frozen model that gives the outputs of some blocks of a language model.
+    """Build a frozen model that returns the outputs of some blocks of a language model.
 
-    Only the blocks up to the last wanted one are built and loaded, at initialization or at
-    first use. They are saved with the pipeline, which then needs nothing else.
+    Only the blocks up to the last requested one are built and loaded, at initialization or
+    at first use. They are saved with the pipeline, which then needs no other files.
 
-    name (str): A folder, a GGUF file, or a name on the Hugging Face hub; an installed
-        package that carries the model of that name comes before the hub.
-    layers (Sequence[int]): The blocks whose outputs are wanted, counted from 0.
+    name (str): A folder, a GGUF file, or a name on the Hugging Face hub. An installed
+        package that carries the model of that name is used before the hub.
+    layers (Sequence[int]): The blocks whose outputs are returned, counted from 0.
     window (int): Tokens of a Doc that the model sees at once.
     stride (int): Tokens from the start of one window to the next.
-    passes (int): How often the model reads each window: 2 feeds it twice in one row and
-        gives the states of the second copy, so that a causal model has seen the whole
-        window at every unit (Just Pass Twice, arXiv 2604.05158). It takes about twice the
-        time.
-    attention (Optional[str]): What of the attention of these blocks is wanted besides, for
-        other matching scores (appendix D): "queries_keys" for `matching = "ltqk"`, or
-        "scores" for "lcattn".
-    max_length (int): Tokens, its own included, that a token has scores to.
+    passes (int): How often the model reads each window: 1 or 2. With 2, the window is
+        repeated in one row and the states of the second copy are returned, so that a causal
+        model has seen the whole window at every unit (Just Pass Twice, arXiv 2604.05158).
+        It takes about twice the time.
+    attention (Optional[str]): The attention of these blocks that is also returned, for
+        other matching scores (appendix D): "queries_keys" for spacy_tommer.LTQK.v1, or
+        "scores" for spacy_tommer.LCAttn.v1.
+    max_length (int): How many tokens, its own included, a token has attention scores for.
     RETURNS (Model[List[Doc], FullTransformerBatch]): The model. Its predictions hold, for
-        each Doc, one row per wordpiece and layer.
+        each Doc, one row per wordpiece and layer. ValueError is raised for settings out of
+        range.
     """
     layers = tuple(layers)
     if not layers or min(layers) < 0 or sorted(set(layers)) != list(layers):
         raise ValueError(
-            "`layers` of spacy_tommer.Backbone.v1 lists blocks counted from 0, in rising "
-            f"order, such as [2]. It is {list(layers)}."
+            f"`layers` of spacy_tommer.Backbone.v1 is {list(layers)}, expected a list of "
+            "blocks counted from 0, in rising order, such as [2]."
         )
     if not 1 <= stride <= window:
         raise ValueError(
-            f"`stride` ({stride}) of spacy_tommer.Backbone.v1 must lie between 1 and "
-            f"`window` ({window}), or tokens would be left out."
+            f"`stride` of spacy_tommer.Backbone.v1 is {stride}, expected 1 to `window` "
+            f"({window}): a larger stride would skip tokens."
         )
     if passes not in (1, 2):
         raise ValueError(
-            f"`passes` of spacy_tommer.Backbone.v1 is 1 or 2, and not {passes}."
+            f"`passes` of spacy_tommer.Backbone.v1 is {passes}, expected 1 or 2."
         )
     if attention == "scores" and window - stride < max_length - 1:
         raise ValueError(
-            f"Windows of {window} tokens that begin {stride} tokens apart cut spans of "
+            f"Windows of {window} tokens that start {stride} tokens apart cut spans of "
             f"{max_length}, and attention stays inside a window. Let `window` minus "
             f"`stride` be {max_length - 1} or more."
         )
@@ -90,24 +91,23 @@ def Backbone(
 
 
 class BackboneModel(Model[list[Doc], FullTransformerBatch]):
-    """A model whose width is what was seen last: a saved pipeline may find another model
-    at the place that its weights once came from."""
+    """Allow the width to change: a saved pipeline may find another model at the path that
+    its config names."""
 
     def set_dim(self, name: str, value: int, *, force: bool = False) -> None:
-        """Set a dimension, also to another value."""
+        """Set a dimension, even if it has another value."""
         super().set_dim(name, value, force=True)
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    """Load the weights, unless they are there."""
+    """Load the weights, unless they are loaded."""
     cut_model(model)
 
 
 def cut_model(model: Model) -> CutModel:
-    """Get the language model of a backbone; its weights are loaded if they are not yet.
+    """Get the language model of a backbone. Its weights are loaded at first use.
 
-    model (Model): The backbone.
-    RETURNS (CutModel): The language model.
+    model (Model): A model of the architecture Backbone.v1.
     """
     cut = model.shims[0].get_cut()
     model.set_dim("nO", cut.config.hidden_size)
@@ -117,7 +117,7 @@ def cut_model(model: Model) -> CutModel:
 def forward(
     model: Model, docs: Sequence[Doc], is_train: bool
 ) -> tuple[FullTransformerBatch, Callable]:
-    """Run the frozen model over the Docs that do not carry its states yet."""
+    """Run the frozen model on the Docs that do not carry its states yet."""
     cut = cut_model(model)
     spec = spec_of(model)
     found = [carried(doc, spec) for doc in docs]
@@ -128,21 +128,21 @@ def forward(
 
 
 def is_backbone(model: Model) -> bool:
-    """Tell whether a model is one of the architecture Backbone.v1."""
+    """Check whether a model is of the architecture Backbone.v1."""
     return bool(model.shims) and isinstance(model.shims[0], BackboneShim)
 
 
 def backbone_name(model: Model) -> str:
-    """RETURNS (str): Where the weights of a backbone come from, as its config says."""
+    """Return the `name` of a backbone's config: where its weights come from."""
     return model.shims[0].name
 
 
 def spec_of(model: Model) -> BackboneSpec:
-    """Describe a backbone; its weights are loaded if they are not yet.
+    """Describe a backbone. Its weights are loaded at first use.
 
     model (Model): The model of a transformer pipe.
-    RETURNS (BackboneSpec): The description; an empty one for a model of another
-        architecture than Backbone.v1.
+    RETURNS (BackboneSpec): The description; an empty one for a model of any architecture
+        other than Backbone.v1.
     """
     if not is_backbone(model):
         return BackboneSpec()
@@ -160,11 +160,12 @@ def spec_of(model: Model) -> BackboneSpec:
 
 
 def carried(doc: Doc, spec: BackboneSpec) -> Optional[BackboneData]:
-    """Get the states that a Doc carries already, if a backbone like this one made them.
+    """Get the states that a Doc carries, if an equal backbone computed them.
 
     doc (Doc): The Doc.
-    spec (BackboneSpec): The backbone.
-    RETURNS (Optional[BackboneData]): The states; empty ones for an empty Doc.
+    spec (BackboneSpec): The expected backbone.
+    RETURNS (Optional[BackboneData]): The states; empty ones for an empty Doc; None if the
+        states must be computed.
     """
     if not len(doc):
         return BackboneData.empty()
@@ -185,8 +186,8 @@ def compute_states(
 
     docs (Sequence[Doc]): Docs that are not empty.
     cut (CutModel): The language model.
-    spec (BackboneSpec): What it is asked for.
-    ops (Ops): Where the states are wanted.
+    spec (BackboneSpec): The settings, including layers and attention.
+    ops (Ops): The backend of the returned arrays.
     RETURNS (list[BackboneData]): The states of each Doc.
     """
     with COMPUTING:
@@ -206,7 +207,7 @@ def compute_states(
 
 
 class BackboneBatch(FullTransformerBatch):
-    """The states of a batch of Docs. Nothing flows back through it."""
+    """Hold the states of a batch of Docs. No gradient flows back through it."""
 
     def __init__(self, doc_data: list[BackboneData]) -> None:
         super().__init__(
@@ -218,15 +219,15 @@ class BackboneBatch(FullTransformerBatch):
         )
 
     def unsplit_by_doc(self, arrays: Any) -> "BackboneBatch":
-        """Take the gradients of listeners, which a frozen model has no use for."""
+        """Ignore the gradients of listeners: the model is frozen."""
         return self
 
 
 class BackboneShim(Shim):
-    """Hold a language model out of reach of any optimizer.
+    """Hold a language model that no optimizer changes.
 
-    name (str): Where its weights come from.
-    layers (tuple[int]): The wanted blocks, counted from 0.
+    name (str): Where its weights come from, as for `Backbone`.
+    layers (tuple[int, ...]): The blocks whose outputs are returned, counted from 0.
     passes (int): How often the model reads each window.
     """
 
@@ -238,10 +239,7 @@ class BackboneShim(Shim):
         self.cut: Optional[CutModel] = None
 
     def get_cut(self) -> CutModel:
-        """Get the model, which is loaded at first use.
-
-        RETURNS (CutModel): The model.
-        """
+        """Get the model. It is loaded at first use."""
         with COMPUTING:
             if self.cut is None:
                 blocks = max(self.layers) + 1
@@ -250,7 +248,7 @@ class BackboneShim(Shim):
             return self.cut
 
     def to_bytes(self) -> bytes:
-        """Write the model; nothing if it is not on this machine."""
+        """Write the model; nothing if its weights are not on this machine."""
         if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
             self.get_cut()
         return b"" if self.cut is None else self.cut.to_bytes()

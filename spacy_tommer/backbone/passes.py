@@ -1,5 +1,5 @@
-"""Feed each window twice (Just Pass Twice, arXiv 2604.05158; echo embeddings, arXiv
-2402.15449): in the second copy, every unit of a causal model has seen the whole window.
+"""Feed each window twice, so that in the second copy every unit of a causal model has seen
+the whole window (Just Pass Twice, arXiv 2604.05158; echo embeddings, arXiv 2402.15449).
 
 Axis letters: R rows, each a window or a part of one.
 """
@@ -19,12 +19,12 @@ from .windows import Ints, Pieces
 
 @dataclass
 class Frame:
-    """What stands around the texts of a row.
+    """Hold the special tokens around the text of a row.
 
-    prefix (int): Special tokens before the text.
-    suffix (int): Special tokens behind it.
-    separator (list[int]): Ids between its two copies.
-    strings (list[str]): Their strings.
+    prefix (int): How many special tokens precede the text.
+    suffix (int): How many special tokens follow the text.
+    separator (list[int]): Ids between the two copies of the text.
+    strings (list[str]): The strings of these ids.
     """
 
     prefix: int
@@ -34,12 +34,11 @@ class Frame:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "Frame":
-        """Find out how a tokenizer frames texts. Copies are set apart by the special
-        tokens that it puts between the texts of a pair, if they do more than begin a
-        text, or else by a line break.
+        """Find out how a tokenizer frames texts. The copies are separated by the special
+        tokens that it puts between the texts of a pair, except those that start any text,
+        or by a line break if there are none.
 
-        tokenizer (Tokenizer): The tokenizer, which cuts nothing off.
-        RETURNS (Frame): The frame.
+        tokenizer (Tokenizer): The tokenizer, without truncation.
         """
         once, pair = tokenizer.encode("a"), tokenizer.encode("a", "a")
         prefix = once.special_tokens_mask.index(0)
@@ -53,11 +52,11 @@ class Frame:
         return cls(prefix, suffix, separator, list(map(tokenizer.id_to_token, separator)))
 
     def longest_text(self, most: int, passes: int) -> int:
-        """Tell how long a text may be whose row is bounded.
+        """Compute the longest text that fits in a row.
 
         most (int): Most wordpieces in a row.
-        passes (int): How often the text stands in it.
-        RETURNS (int): Wordpieces of the text.
+        passes (int): How often the row repeats the text.
+        RETURNS (int): Most wordpieces in the text.
         """
         separators = (passes - 1) * len(self.separator)
         return (most - self.prefix - self.suffix - separators) // passes
@@ -67,7 +66,7 @@ def feed_twice(pieces: Pieces, frame: Frame) -> Pieces:
     """Repeat the text of each row, and keep the wordpieces of its second copy.
 
     pieces (Pieces): Rows with their text once.
-    frame (Frame): What stands around the texts.
+    frame (Frame): The special tokens around the texts.
     RETURNS (Pieces): Rows with their text twice.
     """
     starts, ends = pieces.row_bounds[:-1], pieces.row_bounds[1:]
@@ -98,16 +97,16 @@ def feed_twice(pieces: Pieces, frame: Frame) -> Pieces:
     )
 
 
-# What a block of Llama's kind computes at each position alone, besides keys and values.
+# Modules of a Llama-like block that work on each position alone, except keys and values.
 PARTS = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
 LLAMA_LIKE = {*PARTS, "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}
 
 
 @contextmanager
 def outputs_from(block: nn.Module, column: int) -> Iterator[None]:
-    """Let a block compute its outputs from one column on; those before have no meaning.
-    Keys and values are computed for all columns. A block that is not of Llama's kind
-    computes everything.
+    """Make a block compute its outputs from one column on. Earlier outputs are undefined;
+    keys and values are computed for all columns. A block that is not Llama-like computes
+    everything.
 
     block (nn.Module): The block.
     column (int): First column whose outputs are read.

@@ -1,4 +1,4 @@
-"""The `transformer` pipe of spacy-transformers, in batches that are bounded in tokens."""
+"""The `transformer` pipe of spacy-transformers, with batches of bounded size in tokens."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from thinc.api import Config
 
 from ..seals import Sealed
 
-# Tokens of the Docs whose states are in memory at once, unless one Doc has more.
+# Most tokens whose states are in memory at once. A longer Doc makes a batch of its own.
 BATCH_TOKENS = 16384
 
 default_config = """
@@ -28,7 +28,7 @@ DEFAULT_MODEL = Config().from_str(default_config)["model"]
     default_config={**DEFAULT_CONFIG["transformer"], "model": DEFAULT_MODEL},
 )
 def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
-    """Construct a transformer pipe; the settings are those of spacy-transformers."""
+    """Construct a transformer pipe with the settings of spacy-transformers."""
     return TokenBatchedTransformer(
         nlp.vocab,
         model,
@@ -39,14 +39,14 @@ def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
 
 
 class TokenBatchedTransformer(Sealed, Transformer):
-    """A transformer pipe that takes many short Docs at once, so that windows of about one
-    length run together, and few long ones, whose states would fill the memory."""
+    """Annotate many short Docs at once, so that windows of similar length run together,
+    and few long Docs, whose states would fill the memory."""
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Annotate a stream of Docs.
 
         stream (Iterable[Doc]): The Docs.
-        batch_size (int): Most Docs at once.
+        batch_size (int): Most Docs in a batch.
         YIELDS (Doc): The Docs, in order.
         """
         for docs in batch_by_tokens(stream, batch_size):
@@ -54,11 +54,11 @@ class TokenBatchedTransformer(Sealed, Transformer):
 
 
 def batch_by_tokens(stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc]]:
-    """Cut a stream of Docs into batches that are bounded in Docs and in tokens.
+    """Split a stream of Docs into batches of bounded size in Docs and in tokens.
 
     stream (Iterable[Doc]): The Docs.
     batch_size (int): Most Docs in a batch.
-    YIELDS (list[Doc]): A batch, of one Doc if that alone has too many tokens.
+    YIELDS (list[Doc]): A batch. A Doc with too many tokens makes a batch of its own.
     """
     docs: list[Doc] = []
     tokens = 0

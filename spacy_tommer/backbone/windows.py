@@ -1,4 +1,4 @@
-"""Cut Docs into windows of tokens, tokenize them, and find each token's own wordpieces.
+"""Split Docs into windows of tokens, tokenize them, and find each token's own wordpieces.
 
 Axis letters: R rows, each a window or a part of one; K kept wordpieces.
 """
@@ -21,18 +21,18 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class Pieces:
-    """The wordpieces of a batch of Docs: the rows that a model reads, and in them the
-    wordpieces that are kept, in the order of the text.
+    """Hold the wordpieces of a batch of Docs: the rows that a model reads, and the
+    wordpieces in them that are kept, in text order.
 
-    ids (Ints): Ids of all rows, one row after the other.
-    strings (list[str]): Their strings.
-    row_bounds (Ints): Where each row begins in `ids`. (R+1,)
+    ids (Ints): Ids of all rows, concatenated.
+    strings (list[str]): The strings of these wordpieces.
+    row_bounds (Ints): Where each row starts in `ids`, followed by their number. (R+1,)
     row (Ints): Row of each kept wordpiece. (K,)
-    column (Ints): Its column there. (K,)
+    column (Ints): Column of each kept wordpiece in its row. (K,)
     align (list[Ragged]): For each Doc, the kept wordpieces of each token, counted from
         the Doc's first one.
-    doc_bounds (Ints): Where the kept wordpieces of each Doc begin.
-    units (Ints): Where in `ids` the wordpieces stand that stand for the tokens of a row.
+    doc_bounds (Ints): Where the kept wordpieces of each Doc start, followed by K.
+    units (Ints): Positions in `ids` of the wordpieces that represent the tokens of a row.
     """
 
     ids: Ints
@@ -45,11 +45,11 @@ class Pieces:
     units: Ints
 
     def batches(self, max_pieces: int) -> Iterator[Ints]:
-        """Sort the rows by length and cut them into batches.
+        """Sort the rows by length and split them into batches.
 
-        max_pieces (int): Most wordpieces in a batch, padding included. A row that is
-            longer makes a batch of its own.
-        YIELDS (Ints): Numbers of the rows of a batch, the longest row last.
+        max_pieces (int): Most wordpieces in a batch, padding included. A longer row makes
+            a batch of its own.
+        YIELDS (Ints): Indices of the rows of a batch, the longest row last.
         """
         lengths = np.diff(self.row_bounds)
         batch: list[int] = []
@@ -64,10 +64,10 @@ class Pieces:
     def padded(self, rows: Ints, pad: int) -> tuple[Ints, Ints, Ints, Ints]:
         """Build the input of the model for some rows.
 
-        rows (Ints): Numbers of the rows.
-        pad (int): Id that fills up the shorter ones, on the right.
-        RETURNS (tuple): Ids and attention mask, by row and column; and where to read:
-            the kept wordpieces that stand in these rows, and their cells there.
+        rows (Ints): Indices of the rows, the longest row last.
+        pad (int): Id that pads shorter rows, on the right.
+        RETURNS (tuple): Ids (B, T) and attention mask (B, T); the indices of the kept
+            wordpieces in these rows, and their positions in the flattened batch.
         """
         lengths = np.diff(self.row_bounds)[rows]
         width = lengths.max()
@@ -81,12 +81,12 @@ class Pieces:
         return ids, mask.astype("int64"), kept, cells
 
     def steps_back(self, kept: Ints, length: int) -> Ints:
-        """Tell how far the tokens up to one are away in its row.
+        """Compute the distances, in wordpieces, to the tokens up to one in its row.
 
-        kept (Ints): Numbers of some kept wordpieces; only those matter that stand for a
-            token. One that stands for several counts from the last of them. (M,)
+        kept (Ints): Indices of kept wordpieces. Only those that represent a token matter;
+            one that represents several tokens counts from the last of them. (M,)
         length (int): How many tokens, its own included, L.
-        RETURNS (Ints): How many wordpieces each stands before it, its own token's first; -1
+        RETURNS (Ints): How many wordpieces before it each token is, nearest first; -1
             where the row has no more tokens. (M, L)
         """
         row_start = self.row_bounds[self.row[kept]]
@@ -98,7 +98,8 @@ class Pieces:
     def by_doc(self) -> Iterator[tuple[slice, WordpieceBatch, Ragged]]:
         """Split the kept wordpieces by Doc.
 
-        YIELDS (tuple): Where they stand among all, what they are, and their alignment.
+        YIELDS (tuple): Their slice of all kept wordpieces, their ids and strings, and their
+            alignment with tokens.
         """
         position = self.row_bounds[self.row] + self.column
         ids = self.ids[position]
@@ -120,7 +121,7 @@ def window_starts(length: int, window: int, stride: int) -> range:
     length (int): Tokens in the Doc.
     window (int): Tokens in a window.
     stride (int): Tokens from the start of one window to the next.
-    RETURNS (range): First token of each window.
+    RETURNS (range): Start of each window.
     """
     return range(0, max(length - window + stride, 1), stride)
 
@@ -132,24 +133,23 @@ def tokenize_windows(
     stride: int,
     overlap: int,
 ) -> Pieces:
-    """Tokenize Docs by windows. Nothing is cut off: a window of too many wordpieces
+    """Tokenize Docs by windows. Nothing is truncated: a window with too many wordpieces
     becomes several overlapping rows.
 
-    A wordpiece belongs to the token that its last letter stands in, and is kept from
+    A wordpiece belongs to the token that contains its last character, and is kept from
     the first window that holds that token. A token without a wordpiece of its own
     shares the one that covers it.
 
-    tokenizer (Tokenizer): The tokenizer, set up by `limit_pieces`.
+    tokenizer (Tokenizer): The tokenizer, configured by `limit_pieces`.
     docs (Sequence[Doc]): Docs that are not empty.
     window (int): Tokens in a window.
     stride (int): Tokens from the start of one window to the next.
-    overlap (int): How many wordpieces a row repeats of the one before, if a window has too
-        many for one row.
-    RETURNS (Pieces): The wordpieces.
+    overlap (int): How many wordpieces of the previous row a row repeats, if a window has
+        too many for one row.
     """
     texts: list[str] = []
     text_offset: list[int] = []  # of each window, in the texts of all Docs
-    first_new: list[int] = []  # its first token that is in no window before
+    first_new: list[int] = []  # first token of each window that is in no earlier window
     token_offset, char_offset = [0], 0
     token_start, token_end = [], []
     for doc in docs:
@@ -224,15 +224,15 @@ def tokenize_windows(
 def unit_positions(
     pieces: Ints, owners: Ints, rows: Ints, starts: Ints, token_starts: Ints
 ) -> Ints:
-    """Find the wordpieces that stand for tokens in each row: their last ones, and for
-    tokens without one of their own the one that covers them.
+    """Find the wordpieces that represent tokens in each row: a token's own last one, or,
+    for a token without its own, the one that covers it.
 
     pieces (Ints): The wordpieces that belong to tokens, row by row. (P,)
-    owners (Ints): The token of each. (P,)
-    rows (Ints): Its row. (P,)
-    starts (Ints): Its first character. (P,)
-    token_starts (Ints): First character of each token.
-    RETURNS (Ints): Those among the wordpieces, once for each token.
+    owners (Ints): The token of each wordpiece. (P,)
+    rows (Ints): The row of each wordpiece. (P,)
+    starts (Ints): The first character of each wordpiece. (P,)
+    token_starts (Ints): The first character of each token.
+    RETURNS (Ints): The representing wordpieces, once for each token.
     """
     changes = (np.diff(owners) != 0) | (np.diff(rows) != 0)
     is_last = np.append(changes, True)[: len(pieces)]
@@ -243,11 +243,12 @@ def unit_positions(
 
 
 def limit_pieces(tokenizer: Tokenizer, most: Optional[int]) -> int:
-    """Set a tokenizer up to cut long texts into overlapping parts.
+    """Configure a tokenizer to split long texts into overlapping parts.
 
     tokenizer (Tokenizer): The tokenizer, with its special tokens.
-    most (Optional[int]): Most wordpieces in a part, without special tokens.
-    RETURNS (int): How many wordpieces a part repeats of the one before.
+    most (Optional[int]): Most wordpieces in a part, without special tokens; None for any
+        number.
+    RETURNS (int): How many wordpieces of the previous part a part repeats.
     """
     if most is None:
         return 0
@@ -260,13 +261,13 @@ def limit_pieces(tokenizer: Tokenizer, most: Optional[int]) -> int:
 def encode(
     tokenizer: Tokenizer, texts: list[str], overlap: int
 ) -> tuple[list[Encoding], Ints, Ints]:
-    """Tokenize texts, the long ones in overlapping parts.
+    """Tokenize texts, long ones in overlapping parts.
 
-    tokenizer (Tokenizer): The tokenizer, set up by `limit_pieces`.
+    tokenizer (Tokenizer): The tokenizer, configured by `limit_pieces`.
     texts (list[str]): The texts.
-    overlap (int): How many wordpieces a part repeats of the one before.
-    RETURNS (tuple): The parts; the text of each; and the column of its first wordpiece
-        that is in no part before. (R,), (R,)
+    overlap (int): How many wordpieces of the previous part a part repeats.
+    RETURNS (tuple): The parts; the index of the text of each part (R,); and the column of
+        its first wordpiece that is in no earlier part (R,).
     """
     parts: list[Encoding] = []
     text_of, repeated = [], []
@@ -282,10 +283,10 @@ def encode(
 
 
 def ranges(starts: Ints, counts: Ints) -> Ints:
-    """Join ranges of whole numbers.
+    """Concatenate ranges of integers.
 
-    starts (Ints): First number of each range.
-    counts (Ints): How many numbers it has.
+    starts (Ints): Start of each range.
+    counts (Ints): Length of each range.
     RETURNS (Ints): The numbers of all ranges.
     """
     shift = np.repeat(starts - np.cumsum(counts) + counts, counts)
