@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 
 import pytest
@@ -16,8 +17,10 @@ from reproduction.annotators.measures import (
     measure_annotators,
 )
 from reproduction.annotators.tasks import (
+    FORMULA,
     Task,
     draw_tasks,
+    plain,
     read_tasks,
     write_csv,
     write_prodigy,
@@ -245,3 +248,14 @@ def test_docs_without_verdicts_are_not_judged(tmp_path):
     DocBin(docs=[doc]).to_disk(tmp_path / "0.spacy")
     with pytest.raises(ValueError, match="has no judged spans"):
         read_tasks(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["=1", "\n=1", " ;=1+1", "@x", "\t=1", "'=1", "''=1", "'plain", "plain", "a=1", "\r"],
+)
+def test_cells_are_text_and_are_read_back(cell):
+    written = plain(cell)
+    assert not re.match(r"[\s;,]*[=+\-@]|[\t\r]", written)
+    taken = written[1:] if written[0] == "'" and FORMULA.match(written[1:]) else written
+    assert taken == cell

@@ -601,3 +601,23 @@ def test_without_candidates(tmp_path):
     DocBin(docs=[doc]).to_disk(tmp_path / "sets" / "0.spacy")
     given = ("--benchmarks", tmp_path / "sets", "--output", tmp_path / "out")
     assert "There are no candidates" in error_of("judge", *given)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"key": ["a"], "model": "m", "verdict": "yes"}',
+        '{"key": "a", "model": {}, "verdict": "yes"}',
+        '{"key": "a", "model": "m", "verdict": "perhaps"}',
+        '{"key": "a", "model": "m", "verdict": ["yes"]}',
+        '{"key": "a", "model": "m"}',
+        "[1]",
+        "3",
+        "[" * 100_000,
+    ],
+)
+def test_lines_of_a_log_that_are_no_answers(line, tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(line + "\n", "utf-8")
+    with pytest.raises(ValueError, match=r"Line 1 of .* is no answer of a judge"):
+        VerdictLog(path)

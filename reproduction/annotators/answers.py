@@ -89,7 +89,7 @@ def read_csv(path: Path) -> Iterator[Row]:
             id_ = row["id"] or ""
             if not any(row.values()):
                 continue
-            if id_.startswith("'") and id_[1:].startswith(FORMULA):
+            if id_.startswith("'") and FORMULA.match(id_[1:]):
                 id_ = id_[1:]
             word = (row["verdict"] or "").strip().lower()
             yield rows.line_num, id_, understood(WORDS, word, path, rows.line_num)

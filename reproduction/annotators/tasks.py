@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ Answer = Literal["yes", "no"]
 
 # Characters that annotators see on each side of a span.
 WIDTH = 300
-# A spreadsheet runs what begins so as a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs what begins so as a formula, also after blanks and separators. Cells that
+# begin with the mark of a text are marked, too, so that it can be taken away again.
+FORMULA = re.compile(r"'*[\s;,]*[=+\-@]|'*[\t\r]")
 COLUMNS = ("id", "text", "verdict")
 
 
@@ -130,7 +132,8 @@ def write_csv(path: Path, tasks: Iterable[Task]) -> None:
     """
     # Excel takes a file for UTF-8 only with a byte order mark.
     with path.open("w", encoding="utf-8-sig", newline="") as file_:
-        writer = csv.writer(file_)
+        # In quotes, cells stay whole in programs that split at semicolons, too.
+        writer = csv.writer(file_, quoting=csv.QUOTE_ALL)
         writer.writerow(COLUMNS)
         for task in tasks:
             shown = show(task.text, task.start, task.end, WIDTH)
@@ -139,7 +142,7 @@ def write_csv(path: Path, tasks: Iterable[Task]) -> None:
 
 def plain(cell: str) -> str:
     """Write a cell so that a spreadsheet shows it as text."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def write_prodigy(path: Path, tasks: Sequence[Task]) -> None:

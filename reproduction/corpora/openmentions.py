@@ -1,8 +1,8 @@
-"""Read OpenMentions: passages as JSON lines, each with the offsets, kind, fine type and
-coarse class of its mentions. A broken passage is left out as a whole."""
+"""Read OpenMentions: passages as JSON lines, each with its part of the fixed split and the
+offsets, kind, fine type and coarse class of its mentions. A broken passage is left out as a
+whole."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -14,9 +14,7 @@ from .records import read_records
 from .report import Broken, Report
 
 KINDS = ("name", "term", "quantity")
-# Of 20 passages, 15 are to learn from, 3 to choose by, and 2 to score on.
-PARTS = {"T": "train", "V": "validation", "E": "test"}
-PATTERN = "TTVTTTTETTVTTTTETTVT"
+PARTS = ("train", "validation", "test")
 
 
 def read_openmentions(
@@ -30,13 +28,11 @@ def read_openmentions(
     YIELDS (Doc): A passage. doc.spans["entities"] has fine types, doc.spans["mentions"] the
         kinds: NAME, TERM or QUANTITY.
     """
-    parts = split_passages(
-        (str(record.get("id")), str(record.get("genre")))
-        for _, record in read_records(path, Report(report.max_errors, shown=0))
-    )
     for line, record in read_records(path, report):
         with report.skipping(path, line):
-            if part not in (None, parts[str(record["id"])]):
+            if record["part"] not in PARTS:
+                raise Broken("passage of an unknown part", detail=f" ({record['part']!r})")
+            if part not in (None, record["part"]):
                 continue
             kinds: dict[tuple[int, int], str] = {}
             entities = []
@@ -53,19 +49,3 @@ def read_openmentions(
                     labels[span.start, span.end] = kind
             spans = doc.spans["entities"]
             yield set_gold(doc, [(s.start, s.end, s.label_) for s in spans], labels)
-
-
-def split_passages(passages: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Split passages by their ids, in each genre alike: 75 % to learn from, 15 % to choose
-    by, 10 % to score on. The order of the passages does not matter.
-
-    passages (Iterable[tuple[str, str]]): Id and genre of each.
-    RETURNS (dict[str, str]): "train", "validation" or "test" for each id.
-    """
-    ordered = sorted(
-        (genre, hashlib.blake2b(name.encode()).digest(), name) for name, genre in passages
-    )
-    # Genres follow each other, so that small ones together have the right shares, too.
-    return {
-        name: PARTS[PATTERN[i % len(PATTERN)]] for i, (_, _, name) in enumerate(ordered)
-    }

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Optional, get_args
 
 from .prompt import VERSION, Verdict
 
@@ -87,9 +87,11 @@ class VerdictLog:
         """
         try:
             answer = json.loads(line)
-            if {"key", "model", "verdict"} <= answer.keys():
+            names = (answer["key"], answer["model"])
+            named = all(isinstance(name, str) for name in names)
+            if named and answer["verdict"] in get_args(Verdict):
                 return answer
-        except (ValueError, AttributeError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             pass
         self.file.close()
         raise ValueError(
