@@ -102,7 +102,7 @@ def test_token_states_know_their_width(make_nlp):
     model.initialize(X=[nlp.make_doc("no states"), with_states(nlp, "Anna")])
     assert model.get_dim("nO") == 32
     model.set_dim("nO", 48, force=True)
-    with pytest.raises(ValueError, match="width 48, and the transformer gives 32"):
+    with pytest.raises(ValueError, match="width 48, and the transformer writes 32"):
         model.predict([with_states(nlp, "Anna")])
 
 

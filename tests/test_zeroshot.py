@@ -163,11 +163,11 @@ def test_labels_speak_for_themselves_or_have_a_definition():
         ({"PER": "a human", "LOC": " "}, "'LOC' has an empty definition"),
         ({"LOC": None}, "'LOC' has an empty definition"),
         (["PER", "LOC", "PER"], "'PER' is given twice"),
-        (["PER", ""], "'' is not"),
-        (["PER", "  "], "'  ' is not"),
-        ([7], "7 is not"),
-        ({"": "nothing"}, "'' is not"),
-        ("PER", r'\["PER"\], or \{"PER"'),
+        (["PER", ""], "A label is '', expected"),
+        (["PER", "  "], "A label is '  ', expected"),
+        ([7], "A label is 7, expected"),
+        ({"": "nothing"}, "A label is '', expected"),
+        ("PER", r'\["PER"\] or \{"PER"'),
     ],
 )
 def test_wrong_labels(labels, message):
@@ -508,7 +508,7 @@ def test_errors_say_what_to_write(make_typed):
     with pytest.raises(ValueError, match=r"hidden = 16.*hidden = 5|hidden = 5.*16"):
         set_type_head(pipe.model, TypeHead(32, hidden=5))
     set_type_head(pipe.model, TypeHead(48, hidden=16))
-    with pytest.raises(ValueError, match="width 48, and the transformer gives 32"):
+    with pytest.raises(ValueError, match="width 48, and the transformer writes 32"):
         pipe.model.predict(
             zeroshot.TypeQuestion([doc], [PLACES[:1]], np.zeros((2, 48), "f"))
         )

@@ -1,1 +1,1 @@
-"""Mentions become entities with types."""
+"""Assign types to mentions."""

@@ -1,4 +1,4 @@
-"""What spaCy's span categorizers are given to label: tommer's mentions."""
+"""The candidates that components label: tommer's mentions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Optional
@@ -17,13 +17,13 @@ from ..keys import PROPOSED
 def make_mention_suggester(spans_key: str = "mentions") -> Callable[..., Ragged]:
     """Make the suggester that is registered as spacy_tommer.mention_suggester.v1.
 
-    It adds the spans of doc.spans["gold"], so that in training each gold one is learned
-    (section 5): `spacy_tommer.CachedCorpus.v1` with `propose_gold = true` puts them on
-    predicted Docs, and nothing else does.
+    It also suggests the spans of doc.spans["gold"], so that each gold span is learned
+    (section 5). Only `spacy_tommer.CachedCorpus.v1` with `propose_gold = true` writes them,
+    to predicted Docs.
 
     spans_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (Callable[..., Ragged]): The suggester. For each Doc it gives first token and
-        the token behind the last of each span once, in the order of the text.
+    RETURNS (Callable[..., Ragged]): The suggester. For each Doc it returns start and end
+        (exclusive) of each span once, in tokens and in text order.
     """
 
     def suggest(docs: Iterable[Doc], *, ops: Optional[Ops] = None) -> Ragged:
@@ -40,8 +40,9 @@ def candidates(doc: Doc, spans_key: str) -> list[tuple[int, int]]:
     """List the spans of a Doc that may be entities.
 
     doc (Doc): The Doc.
-    spans_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (list[tuple[int, int]]): First token and the token behind the last of each.
+    spans_key (str): Key of doc.spans with tommer's mentions. ValueError is raised if it is
+        missing.
+    RETURNS (list[tuple[int, int]]): Start and end (exclusive) of each span, in tokens.
     """
     if spans_key not in doc.spans:
         raise ValueError(
@@ -62,10 +63,10 @@ def mention_logits(
     """Get tommer's logits of spans.
 
     docs (Sequence[Doc]): The Docs.
-    spans (Sequence[NDArray]): Their spans. (m, 2) each
+    spans (Sequence[NDArray]): Start and end (exclusive) of the spans of each Doc. (m, 2)
     spans_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (NDArray): The logits; a gold span that is no mention has that of the least
-        sure mention, and one without a score has 0. (M,)
+    RETURNS (NDArray): The logits. A gold span that is not a mention has the lowest logit of
+        its Doc; mentions without scores have 0. (M,)
     """
     scores: list[float] = []
     for doc, places in zip(docs, spans):

@@ -1,4 +1,4 @@
-"""The `tommer_zeroshot` component: gives mentions the types that definitions tell of."""
+"""The `tommer_zeroshot` component, which assigns defined types to mentions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional
@@ -32,7 +32,7 @@ Found = tuple[list[NDArray[np.intp]], Floats2d]
 
 
 class ZeroShot(Sealed, TrainablePipe):
-    """Pipeline component that compares mentions with definitions of types.
+    """Assign types to mentions by comparing them with definitions.
 
     Settings can be changed at any time, and so can the labels: `set_labels`, `add_label`.
     """
@@ -55,8 +55,11 @@ class ZeroShot(Sealed, TrainablePipe):
         overwrite_ents: bool = False,
         scorer: Optional[Callable] = entity_score,
     ) -> None:
-        """Initialize the component; the arguments are those of `make_zeroshot`, but for the
-        pipe whose model embeds definitions."""
+        """Initialize the component.
+
+        transformer (Transformer): The pipe whose model embeds definitions. The other
+            arguments are those of `make_zeroshot`.
+        """
         install_score()
         self.transformer = transformer
         self.vocab = transformer.vocab
@@ -74,7 +77,7 @@ class ZeroShot(Sealed, TrainablePipe):
 
     @property
     def spans_key(self) -> str:
-        """RETURNS (str): Key of doc.spans for the typed mentions."""
+        """Key of doc.spans for the typed mentions."""
         return self.cfg["spans_key"]
 
     @spans_key.setter
@@ -82,16 +85,15 @@ class ZeroShot(Sealed, TrainablePipe):
         key = as_key("spans_key", value)
         if key == self.mentions_key:
             raise ValueError(
-                f"`spans_key` is {key!r}, the key of the mentions that are typed. Write "
-                f"typed "
-                'mentions to a key of their own, such as "entities".'
+                f"`spans_key` is {key!r}, the key of the mentions that are typed. Set "
+                'another key for the typed mentions, such as "entities".'
             )
         self.cfg["spans_key"] = key
 
     @property
     def threshold(self) -> float:
-        """RETURNS (float): Score of the best label that a typed mention must exceed: the
-        one that was set, or else that of the head. Setting None takes the head's again.
+        """Score of the best label that a typed mention must exceed: the value that was set,
+        or that of the head. Set None to restore the head's.
         """
         if self.cfg["threshold"] is not None:
             return self.cfg["threshold"]
@@ -104,28 +106,28 @@ class ZeroShot(Sealed, TrainablePipe):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): The labels that the component assigns."""
+        """Labels that the component assigns."""
         return tuple(self.cfg["texts"])
 
     @property
     def label_data(self) -> dict[str, list[str]]:
-        """RETURNS (dict[str, list[str]]): The texts that stand for each label."""
+        """Texts that represent each label."""
         return dict(self.cfg["texts"])
 
     def set_labels(self, labels: Labels) -> None:
-        """Assign other labels from now on.
+        """Replace the labels that the component assigns.
 
         labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels
-            that speak for themselves.
+            that need no definition. ValueError is raised for empty labels or definitions.
         """
         self.cfg["texts"] = read_labels(labels)
 
     def add_label(self, label: str, definition: Optional[str] = None) -> int:
-        """Assign one more label from now on.
+        """Add a label to those that the component assigns, or redefine it.
 
         label (str): The label.
-        definition (Optional[str]): What it means.
-        RETURNS (int): 0 if the label was there already with this definition, otherwise 1.
+        definition (Optional[str]): What the label means.
+        RETURNS (int): 0 if the label exists with this definition, otherwise 1.
         """
         new = read_labels([label] if definition is None else {label: definition})
         if self.cfg["texts"].get(label) == new[label]:
@@ -134,8 +136,8 @@ class ZeroShot(Sealed, TrainablePipe):
         return 1
 
     def definitions(self) -> Floats2d:
-        """Get the vectors of the labels, each the mean of those of its texts; vectors that
-        are not known yet are made.
+        """Get the vectors of the labels, each the mean of the vectors of its texts. New
+        vectors are computed.
 
         RETURNS (Floats2d): One row per label. (C, d)
         """
@@ -150,9 +152,9 @@ class ZeroShot(Sealed, TrainablePipe):
         """Score the mentions of Docs against every label, without modifying the Docs.
 
         docs (Iterable[Doc]): The Docs, with mentions and hidden states.
-        RETURNS (tuple): Of each Doc, first token and end (exclusive) of its
-            mentions; and, for all of them, the logits of each label against none plus
-            tommer's logit of the mention. (M, C)
+        RETURNS (tuple): For each Doc, start and end (exclusive) of its mentions, in tokens
+            (m, 2); and for all mentions the sum of the logit of each label against none and
+            tommer's logit of the mention (M, C).
         """
         docs = list(docs)
         spans = [self.candidates(doc) for doc in docs]
@@ -165,19 +167,19 @@ class ZeroShot(Sealed, TrainablePipe):
         return spans, logits + mention_logits(docs, spans, self.mentions_key)[:, None]
 
     def candidates(self, doc: Doc) -> NDArray[np.intp]:
-        """List the mentions of a Doc. (m, 2)"""
+        """List start and end (exclusive) of the mentions of a Doc, in tokens. (m, 2)"""
         return np.array(candidates(doc, self.mentions_key), "intp").reshape(-1, 2)
 
     def ensure_head(self) -> None:
-        """Take the shipped head for the transformer, unless there is a head."""
+        """Load the shipped head for the transformer, unless the model has a head."""
         if not has_head(self.model):
             set_shipped(self.model, *find_shipped(self.transformer, self.model))
 
     def set_annotations(self, docs: Iterable[Doc], found: Found) -> None:
-        """Write typed mentions to doc.spans, and a flat choice of them to doc.ents.
+        """Write typed mentions to doc.spans, and those picked without overlap to doc.ents.
 
         docs (Iterable[Doc]): The Docs.
-        found (tuple): What `predict` returned.
+        found (tuple): The mentions and logits that `predict` returned.
         """
         spans, logits = found
         least = logit(self.threshold)
@@ -200,10 +202,10 @@ class ZeroShot(Sealed, TrainablePipe):
         """Write the mentions of one Doc.
 
         doc (Doc): The Doc.
-        places (NDArray): Start and end (exclusive) of each, in tokens. (m, 2)
-        best (NDArray): Its best label. (m,)
-        scores (Sequence[float]): The probability of that. (m,)
-        typed (NDArray): Whether it has a type. (m,)
+        places (NDArray): Start and end (exclusive) of each mention, in tokens. (m, 2)
+        best (NDArray): Index of the best label of each mention. (m,)
+        scores (Sequence[float]): Probability of that label. (m,)
+        typed (NDArray): Whether the mention has a type. (m,)
         """
         untyped = {
             (span.start, span.end): span.label_ for span in doc.spans[self.mentions_key]
@@ -249,9 +251,8 @@ class ZeroShot(Sealed, TrainablePipe):
 
         examples (Iterable[Example]): The examples; reference.spans[spans_key] has the typed
             mentions.
-        drop (float): The dropout rate, of which the head makes no use: it has its own.
-        sgd (Optional[Optimizer]): The optimizer.
-        losses (Optional[dict[str, float]]): Losses by component, updated.
+        drop (float): The dropout rate. It is ignored: the head has its own.
+        losses (Optional[dict[str, float]]): Losses by component, updated in place.
         RETURNS (dict[str, float]): The losses.
         """
         losses = {} if losses is None else losses
@@ -284,16 +285,15 @@ class ZeroShot(Sealed, TrainablePipe):
         pretrained: Optional[str] = None,
         seed: int = 0,
     ) -> None:
-        """Read the types of the training texts, and make a head for them. Where there are
-        none, a head is looked for among the shipped ones at first use.
+        """Read the types of the training texts, and make a head for them. If there are
+        none, a shipped head is loaded at first use.
 
-        get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
-        nlp (Optional[Language]): The pipeline.
-        definitions (Optional[str]): A JSON file that has, by label of the training texts,
-            "name" and "definitions"; without one the labels in the sample speak for
-            themselves. Without `labels` of its own, the component assigns these.
-        pretrained (Optional[str]): Name of a shipped model whose head is taken.
-        seed (int): Seed of the weights, and of the choice of types to compare with.
+        get_examples (Callable[[], Iterable[Example]]): Returns a sample of the examples.
+        definitions (Optional[str]): Path of a JSON file that has, by label of the training
+            texts, "name" and "definitions"; by default the labels in the sample are used
+            without definitions. The component assigns these types if it has no `labels`.
+        pretrained (Optional[str]): Name of a shipped model whose head is loaded.
+        seed (int): Seed of the weights, and of the sampling of types to compare with.
         """
         fix_random_seed(seed)
         attrs = self.model.attrs

@@ -1,4 +1,4 @@
-"""Labels with the definitions that tell what they mean, and their vectors."""
+"""Labels, their definitions, and the vectors of both."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,27 +20,26 @@ Vectors = NDArray[np.float32]
 
 
 def read_labels(labels: Labels) -> dict[str, list[str]]:
-    """Find the texts that stand for each label.
+    """Build the texts that represent each label.
 
     labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels that
-        speak for themselves.
-    RETURNS (dict[str, list[str]]): By label, its name, its name with its definition and the
-        definition alone; or as much of that as there is. A label in capitals with a
-        definition is an abbreviation, and no name.
+        need no definition.
+    RETURNS (dict[str, list[str]]): By label, its name, its name with its definition, and
+        the definition alone. A label without a definition has its name only; a label in
+        capitals with a definition is an abbreviation and has its definition only.
+        ValueError is raised for empty or repeated labels and for empty definitions.
     """
     if isinstance(labels, str):
         raise ValueError(
-            f'`labels` lists labels or has a definition for each: ["{labels}"], or '
-            f'{{"{labels}": "what it means"}}.'
+            f"`labels` is {labels!r}, expected a list of labels or a definition for each. "
+            f'Write ["{labels}"] or {{"{labels}": "what it means"}}.'
         )
     texts: dict[str, list[str]] = {}
     for label in labels:
         if not isinstance(label, str) or not label.strip():
-            raise ValueError(f"A label is a text that is not empty, and {label!r} is not.")
+            raise ValueError(f"A label is {label!r}, expected a text that is not empty.")
         if label in texts:
-            raise ValueError(
-                f"The label {label!r} is given twice. Give each label a name of its own."
-            )
+            raise ValueError(f"The label {label!r} is given twice. Write each label once.")
         name = spoken(label)
         texts[label] = [name]
         if isinstance(labels, Mapping):
@@ -48,7 +47,7 @@ def read_labels(labels: Labels) -> dict[str, list[str]]:
             if not isinstance(definition, str) or not definition.strip():
                 raise ValueError(
                     f"The label {label!r} has an empty definition. Write what it means, or "
-                    "give `labels` as a list to do without definitions."
+                    "write `labels` as a list to do without definitions."
                 )
             definition = definition.strip()
             named = [name, f"{name}: {definition}"]
@@ -57,19 +56,20 @@ def read_labels(labels: Labels) -> dict[str, list[str]]:
 
 
 def spoken(label: str) -> str:
-    """Write a label as words."""
+    """Convert a label to words."""
     return " ".join(label.replace("_", " ").replace("-", " ").split()) or label
 
 
 def embed(
     texts: Iterable[str], transformer: Transformer, layer: Optional[int]
 ) -> dict[str, Vectors]:
-    """Give texts the mean of the states of their wordpieces.
+    """Embed texts: compute the mean of the states of their wordpieces.
 
     texts (Iterable[str]): The texts.
-    transformer (Transformer): The pipe whose model makes the states.
+    transformer (Transformer): The pipe whose model computes the states.
     layer (Optional[int]): The block that is read, counted from 0; by default the last.
-    RETURNS (dict[str, Vectors]): Each text's vector. (d,)
+    RETURNS (dict[str, Vectors]): The vector of each text. (d,) ValueError is raised for a
+        text without wordpieces.
     """
     vocab = Vocab()
     texts = list(dict.fromkeys(texts))
@@ -92,13 +92,14 @@ def embed_labels(
     transformer: Transformer,
     layer: Optional[int],
 ) -> dict[str, Vectors]:
-    """Give labels the mean of the vectors of their texts.
+    """Embed labels: compute the mean of the vectors of their texts.
 
     labels (Iterable[Sequence[str]]): The texts of each label.
-    known (dict[str, Vectors]): Vectors that are there already, by lines of texts.
-    transformer (Transformer): The pipe whose model makes the states.
+    known (dict[str, Vectors]): Vectors computed before, by the texts of a label, joined by
+        line feeds.
+    transformer (Transformer): The pipe whose model computes the states.
     layer (Optional[int]): The block that is read, counted from 0; by default the last.
-    RETURNS (dict[str, Vectors]): By its texts as lines, the vector of each label. (d,)
+    RETURNS (dict[str, Vectors]): The vector of each label (d,), by the same keys.
     """
     by_lines = {"\n".join(texts): texts for texts in labels}
     if by_lines.keys() == known.keys():
@@ -115,10 +116,10 @@ def embed_labels(
 
 @dataclass
 class TrainingType:
-    """A type of training texts.
+    """Hold an entity type of training texts.
 
-    name (str): Its name. Labels of the same name are one type.
-    definitions (list[str]): Ways to tell what it means; none if the name says it.
+    name (str): Its name. Labels with the same name are one type.
+    definitions (list[str]): Alternative definitions; empty if the name needs none.
     """
 
     name: str
@@ -126,15 +127,14 @@ class TrainingType:
 
     @property
     def description(self) -> str:
-        """RETURNS (str): What to give as the definition of a label of this type."""
+        """Definition of a label of this type."""
         return ", ".join([self.name, *self.definitions[:1]])
 
     def texts(self, other: str) -> list[str]:
-        """List the forms in which a head sees the type in training: with its name, without
-        it, and under a wrong one, so that it learns to read definitions.
+        """List the texts that represent the type in training: definitions with its name,
+        without it, and with a wrong name, so that the head learns to read definitions.
 
-        other (str): Name of another type.
-        RETURNS (list[str]): The texts.
+        other (str): Name of another type, used as the wrong name.
         """
         named = [f"{self.name}: {definition}" for definition in self.definitions]
         misnamed = [f"{other}: {definition}" for definition in self.definitions[-1:]]
@@ -142,9 +142,10 @@ class TrainingType:
 
 
 def as_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
-    """Take labels for types of training texts.
+    """Convert labels to types of training texts.
 
-    labels (Mapping[str, Sequence[str]]): What `read_labels` gives.
+    labels (Mapping[str, Sequence[str]]): The texts of each label, as `read_labels` returns
+        them.
     RETURNS (dict[str, TrainingType]): The types by label.
     """
     return {
@@ -155,8 +156,9 @@ def as_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
 def read_types(path: Path) -> dict[str, TrainingType]:
     """Read the types of training texts.
 
-    path (Path): A JSON file that has by label "name" and "definitions".
-    RETURNS (dict[str, TrainingType]): The types by label.
+    path (Path): A JSON file that has "name" and "definitions" for each label.
+    RETURNS (dict[str, TrainingType]): The types by label. ValueError is raised if either is
+        missing or empty.
     """
     types = {}
     for label, entry in json.loads(path.read_text("utf-8")).items():
@@ -165,7 +167,7 @@ def read_types(path: Path) -> dict[str, TrainingType]:
         if not name or not isinstance(definitions, list) or not all(definitions or [""]):
             raise ValueError(
                 f'In {path}, {label!r} lacks its "name" or its list of "definitions", or '
-                "one is empty."
+                f'one is empty. Write "{label}": {{"name": "...", "definitions": ["..."]}}.'
             )
         types[label] = TrainingType(name, definitions)
     return types

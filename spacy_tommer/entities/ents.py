@@ -1,4 +1,4 @@
-"""Write typed spans to doc.ents, as the last step of a pipeline that finds entities."""
+"""The `tommer_ents` component, which writes typed spans to doc.ents."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -29,24 +29,18 @@ Scores = Sequence[float]
 def make_ents(
     nlp: Language, name: str, spans_key: str, mentions_key: str, overwrite_ents: bool
 ) -> Callable[[Doc], Doc]:
-    """Construct a component that writes the spans which a span categorizer found to
-    doc.ents.
+    """Construct a component that writes the spans of a span categorizer to doc.ents.
 
     spans_key (str): Key of doc.spans with the typed spans.
-    mentions_key (str): Key of doc.spans with tommer's mentions. Entities that tommer made
-        of them give way to typed ones.
-    overwrite_ents (bool): Whether typed spans win over entities of earlier components.
+    mentions_key (str): Key of doc.spans with tommer's mentions. Entities that tommer wrote
+        for them are replaced.
+    overwrite_ents (bool): Whether typed spans replace entities of earlier components.
     """
     return EntsWriter(spans_key, mentions_key, overwrite_ents)
 
 
 class EntsWriter:
-    """Pipeline component that writes typed spans to doc.ents.
-
-    spans_key (str): Key of doc.spans with the typed spans.
-    mentions_key (str): Key of doc.spans with tommer's mentions.
-    overwrite_ents (bool): Whether typed spans win over entities of earlier components.
-    """
+    """Write typed spans to doc.ents. The arguments are those of `make_ents`."""
 
     def __init__(self, spans_key: str, mentions_key: str, overwrite_ents: bool) -> None:
         install_score()
@@ -55,15 +49,15 @@ class EntsWriter:
         self.overwrite_ents = overwrite_ents
 
     def __call__(self, doc: Doc) -> Doc:
-        """Write the typed spans of a Doc to doc.ents, and sort them by their place.
+        """Write the typed spans of a Doc to doc.ents, and sort doc.spans[spans_key].
 
-        doc (Doc): The Doc.
+        doc (Doc): The Doc. ValueError is raised if it has no typed spans.
         RETURNS (Doc): The same Doc. The scores of its spans are Python floats.
         """
         if self.spans_key not in doc.spans:
             raise ValueError(
-                f"The Doc has no typed spans: doc.spans[{self.spans_key!r}] is missing. A "
-                "span categorizer with this `spans_key` must run before."
+                f"The Doc has no typed spans: doc.spans[{self.spans_key!r}] is missing. "
+                "Add a span categorizer with this `spans_key` before tommer_ents."
             )
         group = doc.spans[self.spans_key]
         scores = np.ravel(group.attrs.get("scores", [])).tolist() or [1.0] * len(group)
@@ -83,12 +77,12 @@ class EntsWriter:
 
 
 def set_spans(doc: Doc, key: str, spans: Sequence[Span], scores: Scores) -> None:
-    """Write spans to doc.spans, sorted by their place.
+    """Write spans to doc.spans, sorted by start and end.
 
     doc (Doc): The Doc.
-    key (str): The key.
+    key (str): Key of doc.spans.
     spans (Sequence[Span]): The spans.
-    scores (Sequence[float]): Their scores, which go to `attrs["scores"]`.
+    scores (Sequence[float]): Their scores, which are written to `attrs["scores"]`.
     """
     order = sorted(range(len(spans)), key=lambda i: (spans[i].start, spans[i].end))
     doc.spans[key] = SpanGroup(
@@ -100,11 +94,11 @@ def set_spans(doc: Doc, key: str, spans: Sequence[Span], scores: Scores) -> None
 
 
 def earlier_ents(doc: Doc, mentions_key: str) -> list[Span]:
-    """Find the entities of a Doc that tommer did not make.
+    """Find the entities of a Doc that tommer did not write.
 
     doc (Doc): The Doc.
     mentions_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (list[Span]): Its entities whose label is not that of mentions.
+    RETURNS (list[Span]): The entities whose label is not the label of mentions.
     """
     group = doc.spans.get(mentions_key)
     attrs = {} if group is None else group.attrs
@@ -120,15 +114,15 @@ def set_ents(
     overwrite: bool,
     untyped: Sequence[Span] = (),
 ) -> None:
-    """Write spans that do not overlap to doc.ents, by greedy decoding.
+    """Pick spans that do not overlap, by greedy decoding, and write them to doc.ents.
 
     doc (Doc): The Doc.
     spans (Sequence[Span]): Spans that may overlap.
     scores (Sequence[float]): Their scores.
-    earlier (Sequence[Span]): Entities of earlier components, which stay where no span that
-        is picked overlaps them.
-    overwrite (bool): Whether spans may be picked that overlap these.
-    untyped (Sequence[Span]): Entities that stay where neither of these is.
+    earlier (Sequence[Span]): Entities of earlier components, which are kept unless a picked
+        span overlaps them.
+    overwrite (bool): Whether picked spans may overlap earlier entities.
+    untyped (Sequence[Span]): Entities that are kept unless any of the others overlaps them.
     """
     free = np.ones(len(doc), dtype="bool")
     if not overwrite:

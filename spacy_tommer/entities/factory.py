@@ -1,4 +1,4 @@
-"""The factory of the `tommer_zeroshot` component, with its defaults."""
+"""The factory of the `tommer_zeroshot` component, and its default settings."""
 
 from collections.abc import Callable
 from typing import Optional, Union
@@ -58,28 +58,28 @@ def make_zeroshot(
     overwrite_ents: bool,
     scorer: Optional[Callable],
 ) -> ZeroShot:
-    """Construct a ZeroShot component, which gives tommer's mentions the types that
-    definitions tell of.
+    """Construct a ZeroShot component, which assigns defined types to tommer's mentions.
+    ValueError is raised if there is no transformer before it.
 
     model (Model[TypeQuestion, Floats2d]): The model, which compares mentions with
         definitions.
-    labels (Union[Dict[str, str], List[str]]): Definitions by label, or labels that speak
-        for themselves.
+    labels (Union[Dict[str, str], List[str]]): Definitions by label, or labels that need no
+        definition.
     mentions_key (str): Key of doc.spans with tommer's mentions.
     spans_key (str): Key of doc.spans for the typed mentions, and for gold ones in training.
     threshold (Optional[float]): Score of the best label that a typed mention must exceed:
-        the sigmoid of its logit against none plus tommer's logit. By default that of the
-        shipped head, or 0.5.
-    keep_untyped (bool): Whether mentions that no label fits are kept without a type; they
-        are dropped otherwise.
-    overwrite_ents (bool): Whether typed mentions win over entities of earlier components.
+        the sigmoid of the sum of its logit against none and tommer's logit. By default that
+        of the shipped head, or 0.5.
+    keep_untyped (bool): Whether mentions that no label fits are kept without a type. By
+        default they are dropped.
+    overwrite_ents (bool): Whether typed mentions replace entities of earlier components.
     scorer (Optional[Callable]): The scoring method.
     """
     transformers = [pipe for _, pipe in nlp.components if isinstance(pipe, Transformer)]
     if not transformers:
         raise ValueError(
-            f"{name!r} types the mentions of tommer by the states of a transformer, and "
-            "there is none before it. Start from a pipeline that has both:\n"
+            f"{name!r} reads the states of a transformer and the mentions of tommer, and "
+            "there is no transformer before it. Start from a pipeline that has both:\n"
             '    nlp = spacy_tommer.load("minilm")\n'
             f'    nlp.add_pipe("tommer_zeroshot")'
         )

@@ -7,17 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-# No direction counts for more than ten times what the mean direction does.
+# Lower bound of the scale of a dimension, as a share of the mean scale.
 LEAST_SCALE = 0.1
 
 
 class TypeHead(nn.Module):
-    """Score mentions against definitions and against none (Just Pass Twice, arXiv
-    2604.05158): mentions are projected to where the definitions are.
+    """Score mentions against definitions and against none, by projecting mentions to the
+    space of the definitions (Just Pass Twice, arXiv 2604.05158).
 
-    Definitions are standardised, brought to unit length, and otherwise stay as the backbone
-    gives them: a learnt projection of theirs would know the types of the training texts by
-    heart, and put a new type anywhere.
+    Definitions are standardised and scaled to unit length, but not projected: a learned
+    projection would memorise the types of the training texts and fail on new types.
 
     width (int): Width of a state, d.
     hidden (int): Hidden units of the projection.
@@ -43,9 +42,9 @@ class TypeHead(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def standardise(self, definitions: Tensor) -> None:
-        """Take over centre and scale of vectors.
+        """Set centre and scale to those of the given vectors.
 
-        definitions (Tensor): The vectors of all forms of the training types. (F, d)
+        definitions (Tensor): The vectors of all texts of the training types. (F, d)
         """
         scale = definitions.std(dim=0, correction=0)  # (d,)
         self.centre = definitions.mean(dim=0)  # (d,)
@@ -54,8 +53,8 @@ class TypeHead(nn.Module):
     def forward(self, vectors: Tensor, definitions: Tensor) -> Tensor:
         """Score every mention against every type.
 
-        vectors (Tensor): Of each mention the states of its first and its last unit, and
-            the mean of all. (M, 3d)
+        vectors (Tensor): For each mention the states of its first and last unit, and the
+            mean of all its states. (M, 3d)
         definitions (Tensor): The vector of each type. (C, d)
         RETURNS (Tensor): Logits of each type against none. (M, C)
         """

@@ -1,4 +1,4 @@
-"""TypeScorer.v1: the thinc side of the head that types mentions."""
+"""TypeScorer.v1: the thinc model of the head that assigns types to mentions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from ..head.shim import HeadShim, place_head
 from ..tensors import from_bytes, to_bytes
 from .head import TypeHead
 
-# Mentions that are scored at once, so that memory does not grow with a document.
+# Mentions that are scored at once. This bounds the memory, whatever the size of a Doc.
 BATCH_MENTIONS = 4096
 
 
 @dataclass
 class TypeQuestion:
-    """Mentions, and the types that they are compared with.
+    """Hold mentions, and the types that they are compared with.
 
     docs (Sequence[Doc]): Docs with states.
-    spans (Sequence[NDArray]): Of each Doc, start and end (exclusive) of its
-        mentions. (m, 2) each
+    spans (Sequence[NDArray]): For each Doc, start and end (exclusive) of its mentions, in
+        tokens. (m, 2)
     definitions (NDArray): The vector of each type. (C, d)
     """
 
@@ -43,12 +43,13 @@ def TypeScorer(
 ) -> Model[TypeQuestion, Floats2d]:
     """Build the model of the `tommer_zeroshot` component.
 
-    layer (Optional[int]): The block whose states mentions are read at, counted from 0; by
+    layer (Optional[int]): The block whose states represent mentions, counted from 0; by
         default the last one that the transformer writes.
-    definition_layer (Optional[int]): The block for definitions, with the same default.
+    definition_layer (Optional[int]): The block whose states represent definitions, with the
+        same default.
     hidden (int): Hidden units of the projection of mentions.
-    RETURNS (Model[TypeQuestion, Floats2d]): The model. It returns logits of each type
-        against none, one row per mention.
+    RETURNS (Model[TypeQuestion, Floats2d]): The model. It returns the logits of each type
+        against none, one row per mention. (M, C)
     """
     shim = HeadShim(None, serialize_model=write, deserialize_model=read)
     return Model(
@@ -67,20 +68,19 @@ def TypeScorer(
 
 
 def set_type_head(model: Model, head: TypeHead) -> None:
-    """Give a model its head.
+    """Put a head into a model.
 
     model (Model): A model of the architecture TypeScorer.v1.
-    head (TypeHead): The head.
+    head (TypeHead): The head. ValueError is raised if its `hidden` is not the model's.
     """
     place_head(model, head, {"hidden": head.hidden}, "tommer_zeroshot")
 
 
 def write(head: Optional[TypeHead], **metadata: str) -> bytes:
-    """Write a head as safetensors; nothing if there is none.
+    """Write a head as safetensors.
 
-    head (Optional[TypeHead]): The head.
-    metadata (str): What else the file shall tell, such as the backbone.
-    RETURNS (bytes): A whole safetensors file.
+    metadata (str): Further entries of the file's metadata, such as the backbone.
+    RETURNS (bytes): A whole safetensors file; no bytes without a head.
     """
     return b"" if head is None else to_bytes(head.state_dict(), metadata)
 
@@ -89,32 +89,36 @@ def read_type_head(data: bytes, origin: str) -> tuple[TypeHead, dict[str, str]]:
     """Read a head from safetensors.
 
     data (bytes): A whole safetensors file.
-    origin (str): Where it comes from, for errors.
-    RETURNS (tuple[TypeHead, dict[str, str]]): The head and the file's metadata.
+    origin (str): Where the bytes come from, for error messages.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and the file's metadata. ValueError
+        is raised for bytes that do not hold a valid head.
     """
     weights, metadata = from_bytes(data, origin)
     if "mention.5.weight" not in weights or "centre" not in weights:
-        raise ValueError(f"{origin} holds no head that types mentions.")
+        raise ValueError(
+            f"{origin} holds no head that types mentions: expected the tensors "
+            "'mention.5.weight' and 'centre'."
+        )
     width, hidden = weights["mention.5.weight"].shape
     head = TypeHead(width, hidden)
     try:
         head.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"{origin} is damaged: its tensors make no head ({error})."
+            f"{origin} is damaged: its tensors do not make a head ({error})."
         ) from error
     return head.eval(), metadata
 
 
 def read(head: Any, data: bytes, device: torch.device) -> Optional[TypeHead]:
-    """Read the head of a model, if it had one, for thinc."""
+    """Read what `write` wrote: a head, or None for a model without one."""
     return read_type_head(data, "The saved head")[0].to(device) if data else None
 
 
 def forward(
     model: Model, question: TypeQuestion, is_train: bool
 ) -> tuple[Floats2d, Callable]:
-    """Score mentions against types. No gradient goes to the states."""
+    """Score mentions against types. No gradient flows back to the states."""
     vectors = mention_vectors(model, question)
     definitions = model.ops.asarray2f(question.definitions)
     if is_train:
@@ -134,8 +138,8 @@ def score(
     model (Model): A model of the architecture TypeScorer.v1.
     vectors (Floats2d): Vectors of mentions. (M, 3d)
     definitions (Floats2d): Vectors of types. (C, d)
-    is_train (bool): Whether gradients will be asked for.
-    RETURNS (tuple): Logits (M, C), and a callback that takes their gradient.
+    is_train (bool): Whether gradients are needed.
+    RETURNS (tuple): Logits (M, C), and a callback that takes their gradient (M, C).
     """
     inputs = tuple(xp2torch(array) for array in (vectors, definitions))
     output, backprop = model.shims[0](ArgsKwargs(inputs, {}), is_train)
@@ -145,12 +149,13 @@ def score(
 
 
 def mention_vectors(model: Model, question: TypeQuestion) -> Floats2d:
-    """Read the states of mentions.
+    """Build the vectors of mentions from the states of their Docs.
 
     model (Model): A model of the architecture TypeScorer.v1.
-    question (TypeQuestion): The mentions.
-    RETURNS (Floats2d): The states of the first and the last unit of each, and the mean of
-        all of them; zeros in a Doc without wordpieces. (M, 3d)
+    question (TypeQuestion): The mentions. ValueError is raised if the width of their states
+        is not that of the head.
+    RETURNS (Floats2d): For each mention the states of its first and last unit, and the mean
+        of all its states; zeros in a Doc without wordpieces. (M, 3d)
     """
     width = model.get_dim("nI")
     rows = [model.ops.alloc2f(0, 3 * width)]
@@ -163,21 +168,21 @@ def mention_vectors(model: Model, question: TypeQuestion) -> Floats2d:
             if states.dataXd.shape[1] != width:
                 raise ValueError(
                     f"The head that types mentions reads states of width {width}, and the "
-                    f"transformer gives {states.dataXd.shape[1]}: it is not the backbone "
-                    "that the head was trained on."
+                    f"transformer writes {states.dataXd.shape[1]}. Use the backbone that "
+                    "the head was trained on in [components.transformer.model]."
                 )
             rows.append(span_vectors(states.dataXd, states.lengths, spans))
     return model.ops.xp.concatenate([model.ops.asarray2f(part) for part in rows])
 
 
 def span_vectors(states: Any, lengths: NDArray, spans: NDArray) -> Any:
-    """Join the states at the edges of spans and the mean inside them.
+    """Concatenate the states at both edges of spans and the mean of their states.
 
-    states (Floats2d): One state for each token that has one. (N, d)
-    lengths (NDArray): Whether a token has a state. (T,)
+    states (Floats2d): The state of each token that has one. (N, d)
+    lengths (NDArray): 1 for a token that has a state, otherwise 0. (T,)
     spans (NDArray): Start and end (exclusive) of each span, in tokens. (m, 2)
-    RETURNS (Floats2d): Their vectors; a token without a state has that of the one before.
-        (m, 3d)
+    RETURNS (Floats2d): The vectors. A token without a state uses that of the token before
+        it. (m, 3d)
     """
     xp = get_array_module(states)
     place = np.maximum(np.cumsum(lengths) - 1, 0)

@@ -1,8 +1,8 @@
-"""What a batch of training texts teaches about types: mentions against the types in the
-batch and some others, or against none.
+"""Training batches for types: mentions are compared with the types in the batch, with a
+sample of other types, and with none.
 
-Axis letters: M mentions; C types of the batch, a column before them for none; F forms of
-definitions; d width of a state.
+Axis letters: M mentions; C types of the batch, C+1 with a first column for none; F texts of
+all types; d width of a state.
 """
 
 import random
@@ -26,19 +26,19 @@ from .definitions import (
     read_types,
 )
 
-# Types that a batch is compared with besides those that occur in it.
+# How many types are sampled for a batch, in addition to those that occur in it.
 OTHERS = 64
-# Examples whose labels are read.
+# How many examples are read to find the labels.
 SAMPLE = 1000
 
 
 @dataclass
 class TypedBatch:
-    """Targets of the mentions of a batch.
+    """Hold the targets of the mentions of a batch.
 
     definitions (Vectors): The vector of each type. (C, d)
     targets (NDArray): Column of each mention's type, 0 for none. (M,)
-    counted (NDArray): Whether a type was looked for in the text of a mention. (M, C+1)
+    counted (NDArray): Whether a type is annotated in the text of a mention. (M, C+1)
     """
 
     definitions: Vectors
@@ -49,7 +49,8 @@ class TypedBatch:
         """Compute the cross-entropy over the types and none, whose logit is 0.
 
         logits (NDArray): Logits of each type against none. (M, C)
-        RETURNS (tuple[float, NDArray]): The mean loss, and its gradient. (M, C)
+        RETURNS (tuple[float, NDArray]): The mean loss, and its gradient with respect to the
+            logits. (M, C)
         """
         rows = np.arange(len(logits))
         scores = np.concatenate([np.zeros_like(logits[:, :1]), logits], axis=1)
@@ -69,9 +70,9 @@ def training_types(
 ) -> dict[str, TrainingType]:
     """Find the types of training texts.
 
-    get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
-    definitions (Optional[str]): A JSON file with the types; without one, the labels of the
-        first examples speak for themselves.
+    get_examples (Callable[[], Iterable[Example]]): Returns a sample of the examples.
+    definitions (Optional[str]): Path of a JSON file with the types; by default the labels
+        of the first examples are used without definitions.
     spans_key (str): Key of doc.spans with the gold mentions.
     RETURNS (dict[str, TrainingType]): The types by label.
     """
@@ -84,13 +85,14 @@ def training_types(
 
 
 class TypeSampler:
-    """Choose what the mentions of a batch are compared with.
+    """Sample the types that the mentions of a batch are compared with.
 
-    types (dict[str, TrainingType]): The types by label of the training texts.
+    types (dict[str, TrainingType]): The types by label of the training texts. ValueError is
+        raised if there are none.
     transformer (Transformer): The pipe whose model embeds their definitions.
     layer (Optional[int]): The block that is read, counted from 0; by default the last.
     spans_key (str): Key of doc.spans with the gold mentions.
-    seed (int): Seed of the choice.
+    seed (int): Seed of the sampling.
     """
 
     def __init__(
@@ -103,7 +105,10 @@ class TypeSampler:
     ) -> None:
         if not types:
             raise ValueError(
-                "tommer_zeroshot has no training types: neither `definitions` nor labels."
+                "tommer_zeroshot has no training types. Write in the config:\n"
+                "    [initialize.components.tommer_zeroshot]\n"
+                '    definitions = "types.json"\n'
+                "or use training texts whose gold mentions have labels."
             )
         self.rng = random.Random(seed)
         self.spans_key = spans_key
@@ -122,21 +127,22 @@ class TypeSampler:
         }
 
     def all_vectors(self) -> Vectors:
-        """RETURNS (Vectors): The vectors of all types in all their forms. (F, d)"""
+        """Return the vectors of all texts of all types. (F, d)"""
         return np.array([vector for forms in self.vectors.values() for vector in forms])
 
     def batch(
         self, examples: Sequence[Example], spans: Sequence[NDArray[np.intp]]
     ) -> TypedBatch:
-        """Find the targets of mentions.
+        """Build the targets of mentions.
 
-        A mention that is not in the gold ones counts as none of those types alone that its
-        corpus marks, as far as `attrs["labels"]` of the gold spans tells them.
+        A mention without a gold label is compared only with the types that its corpus
+        annotates, if `attrs["labels"]` of the gold spans lists them, and else with all.
 
         examples (Sequence[Example]): The examples.
-        spans (Sequence[NDArray]): First token and the token behind the last of the mentions
-            of each. (m, 2)
-        RETURNS (TypedBatch): The targets, with the definitions in forms chosen by chance.
+        spans (Sequence[NDArray]): For each example, start and end (exclusive) of its
+            mentions, in tokens. (m, 2)
+        RETURNS (TypedBatch): The targets. Each definition is one of the type's texts,
+            chosen at random.
         """
         gold = [self.gold_types(example) for example in examples]
         present = {name for types in gold for name in types.values()}
@@ -153,23 +159,24 @@ class TypeSampler:
         return TypedBatch(np.array(forms), np.array(targets), np.array(counted))
 
     def gold_types(self, example: Example) -> dict[tuple[int, int], str]:
-        """Find the types of the gold mentions, by their tokens in the predicted Doc."""
+        """Find the types of the gold mentions, by start and end (exclusive) in the
+        predicted Doc. ValueError is raised for a label that is not a training type."""
         types: dict[tuple[int, int], str] = {}
         gold = example.reference.spans.get(self.spans_key, [])
         for span in example.get_aligned_spans_y2x(gold, allow_overlap=True):
             if span.label_ not in self.names:
                 raise ValueError(
-                    f"The training texts have the label {span.label_!r}, which is none of "
-                    f"the {len(self.names)} training types. Write it into the file that "
-                    "`definitions` of [initialize.components.tommer_zeroshot] names; "
-                    "without such a file, the labels of spaCy's sample are taken, 100 "
-                    "texts where `max_epochs = -1`."
+                    f"The training texts have the label {span.label_!r}, which is not one "
+                    f"of the {len(self.names)} training types. Add it to the file that "
+                    "`definitions` of [initialize.components.tommer_zeroshot] names. "
+                    "Without such a file, only the labels of spaCy's sample are known: 100 "
+                    "texts if `max_epochs = -1`."
                 )
             types.setdefault((span.start, span.end), self.names[span.label_])
         return types
 
     def marked(self, example: Example, columns: dict[str, int]) -> NDArray[np.bool_]:
-        """Tell which types were looked for in a text: none without gold spans. (C+1,)"""
+        """Mark none and the types that are annotated in a text. (C+1,)"""
         gold = example.reference.spans.get(self.spans_key)
         labels = [] if gold is None else gold.attrs.get("labels")
         if labels is None:

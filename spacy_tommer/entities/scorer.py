@@ -18,8 +18,7 @@ def entity_score(
 ) -> dict[str, Any]:
     """Score exact spans with their labels.
 
-    examples (Iterable[Example]): The examples.
-    spans_key (str): Key of doc.spans.
+    spans_key (str): Key of the entities in doc.spans.
     RETURNS (dict[str, Any]): spans_{key}_p, _r, _f and _per_type, and for doc.ents ents_p,
         ents_r, ents_f and ents_per_type.
     """

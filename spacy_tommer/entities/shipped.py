@@ -1,4 +1,4 @@
-"""Heads that type mentions and come with the package, and the states that they read."""
+"""Shipped heads that assign types to mentions, and the states that they read."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,16 @@ FILE = "types.safetensors"
 
 
 def shipped_types() -> list[str]:
-    """List the shipped models that have a head which types mentions.
-
-    RETURNS (list[str]): Their names.
-    """
+    """List the names of the shipped models that have a head which types mentions."""
     return sorted(path.parent.name for path in MODELS.glob(f"*/{FILE}"))
 
 
 def set_shipped(model: Model, head: TypeHead, metadata: dict[str, str]) -> None:
-    """Give a model a shipped head and its threshold.
+    """Put a shipped head and its threshold into a model.
 
     model (Model): A model of the architecture TypeScorer.v1.
     head (TypeHead): The head.
-    metadata (dict[str, str]): Its metadata.
+    metadata (dict[str, str]): Metadata of the head, with "threshold".
     """
     set_type_head(model, head)
     model.attrs["threshold"] = float(metadata["threshold"])
@@ -40,7 +37,8 @@ def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict
 
     transformer (Transformer): The pipe with the backbone.
     model (Model): The model that reads its states.
-    RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata. ValueError is
+        raised if no shipped head was trained on these states.
     """
     place = reads(transformer, model)
     for name in shipped_types():
@@ -60,16 +58,17 @@ def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict
 def read_shipped_types(
     name: str, transformer: Transformer, model: Model
 ) -> tuple[TypeHead, dict[str, str]]:
-    """Read a head that comes with the package.
+    """Read a head that ships with the package.
 
     name (str): Name of a shipped model.
     transformer (Transformer): The pipe with the backbone.
     model (Model): The model that reads its states.
-    RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata.
+    RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata. ValueError is
+        raised for another name, and for a head that was trained on other states.
     """
     if name not in shipped_types():
         raise ValueError(
-            f"There is no shipped head {name!r} that types mentions. There are "
+            f"There is no shipped head {name!r} that types mentions. Choose one of "
             f"{', '.join(shipped_types())}."
         )
     head, metadata = read_type_head((MODELS / name / FILE).read_bytes(), name)
@@ -78,18 +77,18 @@ def read_shipped_types(
         if metadata[key] != value:
             raise ValueError(
                 f"The head {name!r} was trained on {key} {metadata[key]}, and the pipeline "
-                f"has {key} {value}."
+                f"has {key} {value}. Start from spacy_tommer.load({name!r})."
             )
     return head, metadata
 
 
 def reads(transformer: Transformer, model: Model) -> dict[str, str]:
-    """Tell where the states come from that a model reads.
+    """Describe the states that a model reads.
 
     transformer (Transformer): The pipe with the backbone.
-    model (Model): The model.
-    RETURNS (dict[str, str]): Hash of the backbone's weights, the block for mentions, that
-        for definitions, and the passes.
+    model (Model): A model of the architecture TypeScorer.v1.
+    RETURNS (dict[str, str]): SHA-256 of the backbone's weights, the block for mentions, the
+        block for definitions, and the number of passes.
     """
     spec = spec_of(transformer.model)
     blocks = {
@@ -99,17 +98,17 @@ def reads(transformer: Transformer, model: Model) -> dict[str, str]:
 
 
 def check_states(docs: Sequence[Doc], transformer: Transformer, model: Model) -> None:
-    """Refuse states of another backbone than the one that reads definitions.
+    """Raise ValueError for states of another backbone than the one that embeds definitions.
 
     docs (Sequence[Doc]): The Docs with the states.
-    transformer (Transformer): The pipe that reads definitions.
+    transformer (Transformer): The pipe that embeds definitions.
     model (Model): The model that reads the states.
     """
     own = spec_of(transformer.model).sha256
     states = (doc._.trf_data for doc in docs if len(doc))
     if any(isinstance(data, BackboneData) and data.spec.sha256 != own for data in states):
         raise ValueError(
-            "The states come from another transformer than that which reads definitions. "
-            'Add the component with nlp.add_pipe("tommer_zeroshot"), not from another '
-            "pipeline by `source`."
+            "The states come from another transformer than the one that embeds "
+            'definitions. Add the component with nlp.add_pipe("tommer_zeroshot"), not from '
+            "another pipeline by `source`."
         )

@@ -1,4 +1,4 @@
-"""What spaCy's span categorizer reads: hidden states as its tok2vec (TokenStates.v1), and
+"""Layers for spaCy's span categorizer: hidden states as its tok2vec (TokenStates.v1), and
 the reducer of ToMMeR's span classifier (SpanStates.v1, section 5)."""
 
 from collections.abc import Callable, Sequence
@@ -26,8 +26,8 @@ def TokenStates(layer: Optional[int] = None) -> Model[list[Doc], list[Floats2d]]
     weights, and no gradient flows through it.
 
     layer (Optional[int]): The block that is read, counted from 0; by default the last
-        one that the transformer gives.
-    RETURNS (Model[List[Doc], List[Floats2d]]): The model. For each Doc it gives the state
+        one that the transformer writes.
+    RETURNS (Model[List[Doc], List[Floats2d]]): The model. For each Doc it returns the state
         of every token's last wordpiece, and zeros for a token without one. (T, d)
     """
     return Model(
@@ -36,14 +36,14 @@ def TokenStates(layer: Optional[int] = None) -> Model[list[Doc], list[Floats2d]]
 
 
 def init(model: Model, X: Optional[Sequence[Doc]] = None, Y: Any = None) -> None:
-    """Take the width of the states of the given Docs."""
+    """Set the width to that of the states of the Docs."""
     if not model.has_dim("nO"):
         carrying = (doc for doc in X or () if len(doc) and doc._.trf_data is not None)
         doc = next(carrying, None)
         if doc is None:
             raise ValueError(
-                "The Docs of the training corpus carry no hidden states, whose width the "
-                "component must know. Read the corpus with the reader that gives them:\n"
+                "The Docs of the training corpus carry no hidden states, and the component "
+                "needs their width. Read the corpus with the reader that adds them:\n"
                 "    [corpora.train]\n"
                 '    @readers = "spacy_tommer.CachedCorpus.v1"'
             )
@@ -58,10 +58,10 @@ def forward(
 
 
 def token_states(model: Model, doc: Doc) -> Floats2d:
-    """Read the states of one Doc, a row for each of its tokens.
+    """Read the states of one Doc, one row per token.
 
     model (Model): A model of the architecture TokenStates.v1.
-    doc (Doc): The Doc.
+    doc (Doc): The Doc. ValueError is raised if the width of its states is not the model's.
     RETURNS (Floats2d): The states. (T, d)
     """
     states = read_states(doc, model.attrs["layer"])
@@ -70,20 +70,20 @@ def token_states(model: Model, doc: Doc) -> Floats2d:
         if states.dataXd.shape[1] != rows.shape[1]:
             raise ValueError(
                 f"The component reads states of width {rows.shape[1]}, and the transformer "
-                f"gives {states.dataXd.shape[1]}: it is not the backbone that the "
-                "component was trained on."
+                f"writes {states.dataXd.shape[1]}. Use the backbone that the component was "
+                "trained on in [components.transformer.model]."
             )
         rows[model.ops.asarray(states.lengths > 0)] = model.ops.asarray2f(states.dataXd)
     return rows
 
 
 def SpanStates(hidden_size: int = 1024, mean: bool = True) -> Model[Ragged, Floats2d]:
-    """Build a reducer that joins the states at both edges of each span and puts a hidden
-    layer over them (section 5).
+    """Build a reducer that concatenates the states at both edges of each span and applies a
+    hidden layer (section 5).
 
     hidden_size (int): Hidden units.
-    mean (bool): Whether the mean of the states inside the span is joined, too, which the
-        paper does not do.
+    mean (bool): Whether the mean of the states inside the span is also concatenated. The
+        paper does not do this.
     RETURNS (Model[Ragged, Floats2d]): The model.
     """
     parts = [reduce_first(), reduce_last()] + ([reduce_mean()] if mean else [])
