@@ -266,7 +266,7 @@ def test_a_shard_that_does_not_fit_is_told_and_made_anew(layer, make_nlp, corpus
     shards = list(cache.glob(f"states/*/{layer}/*.safetensors"))
     for name, content in broken_files(shards[0]).items():
         shards[0].write_bytes(content)
-        with pytest.warns(UserWarning, match=r"The file .* It is made anew") as told:
+        with pytest.warns(UserWarning, match=r"The file .* It is computed again") as told:
             after = read_last_states()
         assert len(told) == 1, name
         assert shards[0].name in str(told[0].message)

@@ -1,6 +1,6 @@
-"""DocBins in the form that training reads: texts as the pipeline cuts them, gold as arrays.
+"""DocBins in the format that training reads: texts, and gold spans as arrays.
 
-Reading a DocBin takes ten times as long as all else that an epoch does with its Docs.
+Reading a DocBin takes ten times as long as the rest of an epoch.
 
 Axis letters: D Docs of a chunk; T their tokens; N their units; M spans; L longest span.
 """
@@ -29,24 +29,24 @@ from ..keys import TARGETS
 from .state_cache import Damaged, hash_docs, open_arrays, remove_leftovers
 
 DOCS_PER_CHUNK = 250
-# Part of the name of what is prepared: a new number when it must be prepared anew.
+# Part of the hash that names the prepared files. Change it when their format changes.
 FORMAT = b"2"
 GOLD_FILE = "gold.json"
 
 
 @dataclass
 class Chunk:
-    """Docs with gold spans.
+    """Hold Docs with gold spans.
 
-    key (str): Hash of their texts.
-    texts (list[str]): The texts. (D,)
-    bounds (NDArray): First token of each Doc, and T.
+    key (str): Hash of their tokens.
+    texts (list[str]): Their texts. (D,)
+    bounds (NDArray): Start of each Doc in tokens, followed by T. (D+1,)
     spans (dict[str, NDArray]): For each key of doc.spans, and for doc.ents, the start, end
         (exclusive) and label of each span, ordered by Doc. (M, 3)
-    annotated (dict[str, NDArray]): Whether a Doc has such spans at all. (D,)
+    annotated (dict[str, NDArray]): Whether a Doc has the key. (D,)
     labels (list[str]): Names of the labels.
     targets (Optional[NDArray]): Dense targets. (N, L)
-    gold (Counter[str]): What `GoldCheck.counts` returned.
+    gold (Counter[str]): The counts of `GoldCheck.counts`.
     """
 
     key: str
@@ -63,24 +63,24 @@ class Chunk:
 
     @property
     def unaligned(self) -> int:
-        """RETURNS (int): How many spans were left out, since no tokens fit them."""
+        """How many spans were left out because they do not align with tokens."""
         return self.gold[UNALIGNED]
 
     def tokens(self, i: int) -> tuple[int, int]:
         """Find the tokens of a Doc.
 
-        i (int): The number of the Doc in the chunk.
-        RETURNS (tuple[int, int]): Start and end (exclusive), counted over the chunk.
+        i (int): Index of the Doc in the chunk.
+        RETURNS (tuple[int, int]): Start and end (exclusive), in tokens of the chunk.
         """
         return int(self.bounds[i]), int(self.bounds[i + 1])
 
     def example(self, i: int, nlp: Language) -> Example:
         """Make the example of a Doc.
 
-        i (int): The number of the Doc in the chunk.
-        nlp (Language): The pipeline whose tokenizer the chunk was made with.
-        RETURNS (Example): The predicted Doc without annotation, and the reference. Its
-            groups of spans tell in `attrs["labels"]` which labels the chunk has.
+        i (int): Index of the Doc in the chunk.
+        nlp (Language): A pipeline with the tokenizer that the chunk was made with.
+        RETURNS (Example): The predicted Doc without annotation, and the reference. The span
+            groups of the reference list the labels of the chunk in `attrs["labels"]`.
         """
         predicted = nlp.make_doc(self.texts[i])
         reference = predicted.copy()
@@ -101,22 +101,22 @@ class Chunk:
         return Example(predicted, reference)
 
     def add_targets(self, i: int, reference: Doc, start: int, end: int) -> None:
-        """Give a reference its dense targets, if there are any.
+        """Add the dense targets to a reference, if the chunk has any.
 
-        i (int): The number of the Doc in the chunk.
-        start (int): Its first unit, counted over the chunk.
-        end (int): Its end, exclusive.
+        i (int): Index of the Doc in the chunk.
+        start (int): Start of the Doc, in units of the chunk.
+        end (int): End (exclusive) of the Doc, in units of the chunk.
         """
         if self.targets is not None:
             reference.user_data[TARGETS] = self.targets[start:end]
 
 
 def prepare(path: Path, cache: Path, nlp: Language) -> list[Path]:
-    """Bring a DocBin into the form that training reads, unless that is on disk.
+    """Convert a DocBin to the format that training reads, unless it is in the cache.
 
     path (Path): The DocBin.
     cache (Path): The folder of the cache.
-    nlp (Language): The pipeline that cuts texts into tokens.
+    nlp (Language): The pipeline that tokenizes texts.
     RETURNS (list[Path]): The files of its chunks.
     """
     digest = hashlib.sha256(FORMAT + nlp.tokenizer.to_bytes(exclude=["vocab"]))
@@ -139,11 +139,11 @@ def prepare(path: Path, cache: Path, nlp: Language) -> list[Path]:
 
 
 def write_chunks(path: Path, folder: Path, nlp: Language) -> None:
-    """Write the chunks of a DocBin, and what is wrong with its gold.
+    """Write the chunks of a DocBin, and the counts of problems in its gold.
 
     path (Path): The DocBin.
-    folder (Path): The folder to make.
-    nlp (Language): The pipeline that cuts texts into tokens.
+    folder (Path): The folder to create.
+    nlp (Language): The pipeline that tokenizes texts.
     """
     folder.mkdir(parents=True)
     docs = (doc for doc in DocBin().from_disk(path).get_docs(nlp.vocab) if len(doc))
@@ -156,9 +156,10 @@ def write_chunks(path: Path, folder: Path, nlp: Language) -> None:
 def write_chunk(path: Path, references: Sequence[Doc], nlp: Language) -> Counter[str]:
     """Write a chunk.
 
+    path (Path): The file to write.
     references (Sequence[Doc]): Gold Docs.
-    nlp (Language): The pipeline that cuts texts into tokens.
-    RETURNS (Counter[str]): What `GoldCheck.counts` returned.
+    nlp (Language): The pipeline that tokenizes texts.
+    RETURNS (Counter[str]): The counts of `GoldCheck.counts`.
     """
     examples = [Example(nlp.make_doc(gold.text), gold) for gold in references]
     bounds = np.cumsum([0, *(len(example.x) for example in examples)])
@@ -199,23 +200,23 @@ def write_chunk(path: Path, references: Sequence[Doc], nlp: Language) -> Counter
 
 
 def without_overlap(spans: Sequence[Span], key: str) -> Sequence[Span]:
-    """Keep one of the entities that became equal when their edges were cut, since doc.ents
-    takes no two in one place."""
+    """Keep one of the entities that became equal when their edges were trimmed, since spans
+    in doc.ents must not overlap. Spans of other keys are returned unchanged."""
     if key != ENTS:
         return spans
     return list({(span.start, span.end): span for span in reversed(spans)}.values())
 
 
 def has_targets(gold: Doc) -> bool:
-    """Tell whether a Doc has dense targets."""
+    """Check whether a Doc has dense targets."""
     return TARGETS in gold.user_data
 
 
 def read_chunk(path: Path) -> Chunk:
     """Read a chunk.
 
-    RETURNS (Chunk): The chunk, its arrays mapped into memory.
-    RAISES (ValueError): If the file does not hold a whole chunk.
+    RETURNS (Chunk): The chunk, with arrays mapped into memory.
+    RAISES (ValueError): If the file does not hold a complete chunk.
     """
     try:
         arrays = open_arrays(path)
@@ -234,16 +235,16 @@ def read_chunk(path: Path) -> Chunk:
         )
     except (Damaged, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"The file {path} of the cache does not hold the texts that it should "
-            f"({error}). Remove the folder {path.parent}; it is made anew when needed."
+            f"The file {path} of the cache does not hold a complete chunk of texts "
+            f"({error}). Remove the folder {path.parent}; it is written again when needed."
         ) from error
 
 
 def read_gold_counts(chunks: Iterable[Path]) -> Counter[str]:
-    """Read what is wrong with the gold of a corpus.
+    """Read the counts of problems in the gold of a corpus.
 
     chunks (Iterable[Path]): Files that `prepare` returned.
-    RETURNS (Counter[str]): What `gold.problems` understands.
+    RETURNS (Counter[str]): The sum of the counts, as `gold.problems` expects them.
     """
     counts = Counter[str]()
     for folder in {path.parent for path in chunks}:

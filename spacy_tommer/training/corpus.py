@@ -17,7 +17,7 @@ from ..keys import ENTITIES, PROPOSED
 from .chunks import Chunk, prepare, read_chunk, read_gold_counts
 from .state_cache import CachedStates, StateCache
 
-# Chunks that are open at once, and whose Docs are mixed.
+# How many chunks are open at once. Their Docs are shuffled together.
 MIXED = 16
 
 
@@ -32,24 +32,26 @@ def CachedCorpus(
     unit: Unit = "token",
     propose_gold: bool = False,
 ) -> Callable[[Language], Iterator[Example]]:
-    """Build a reader whose predicted Docs carry the states of the frozen transformer,
-    which `spacy_tommer.Backbone.v1` leaves alone: it runs once for each text, and never
-    again in another epoch, training or evaluation.
+    """Build a reader whose predicted Docs carry the states of the frozen transformer.
+    `spacy_tommer.Backbone.v1` reuses them, so it runs once per text, and not again in
+    later epochs, trainings or evaluations.
 
-    References are cut into tokens as the pipeline does it. They have the spans, the
-    entities and the targets of the DocBin, and nothing else. Gold spans are cut to their
-    visible text, and those that no tokens fit are left out; a warning tells how many.
+    References are tokenized as the pipeline tokenizes texts. They have the spans, the
+    entities and the dense targets of the DocBin, and no other annotation. Gold spans are
+    trimmed to their visible text. Those that do not align with tokens are left out, and a
+    warning says how many.
 
-    path (Optional[Union[str, Path]]): A DocBin, or a folder of them.
-    cache (Union[str, Path]): Folder for the states, which fills itself.
+    path (Optional[Union[str, Path]]): A DocBin, or a folder of them. ValueError is raised
+        for None, and for a folder without texts.
+    cache (Union[str, Path]): Folder for the states. It is created and filled when needed.
     shuffle (bool): Read in a new order each time, for `max_epochs = -1`.
     seed (int): Seed of the orders and of the sample.
-    limit (int): Read a random sample of so many examples, always the same; 0 for all.
+    limit (int): Size of a random sample of the examples, the same each time; 0 for all.
     transformer (str): Name of the transformer pipe.
-    unit (str): What a state stands for: "token" or "piece".
-    propose_gold (bool): Let predicted Docs carry the gold entities, without their labels,
-        as doc.spans["gold"], so that a component that types mentions learns from each. For
-        training texts alone: scores on texts with it would be too good.
+    unit (str): What a state represents: "token" or "piece".
+    propose_gold (bool): Write the gold entities, without their labels, to
+        doc.spans["gold"] of predicted Docs, so that a component that types mentions learns
+        from each. Use it for training texts only: it inflates scores.
     RETURNS (Callable[[Language], Iterator[Example]]): The reader.
     """
     cache = Path(cache)
@@ -87,8 +89,8 @@ def CachedCorpus(
 
 
 def propose(example: Example) -> None:
-    """Give the predicted Doc of an example the gold entities as spans without labels. Both
-    Docs have the same tokens."""
+    """Write the gold entities to doc.spans["gold"] of the predicted Doc, without labels.
+    Both Docs have the same tokens."""
     gold = example.reference.spans.get(ENTITIES, [])
     example.predicted.spans[PROPOSED] = [
         example.predicted[span.start : span.end] for span in gold
@@ -96,11 +98,11 @@ def propose(example: Example) -> None:
 
 
 def prepare_corpus(path: Path, cache: Path, nlp: Language) -> list[Path]:
-    """Bring the DocBins of a corpus into the form that training reads.
+    """Convert the DocBins of a corpus to the format that training reads.
 
     path (Path): A DocBin, or a folder of them.
     cache (Path): The folder of the cache.
-    nlp (Language): The pipeline that cuts texts into tokens.
+    nlp (Language): The pipeline that tokenizes texts.
     RETURNS (list[Path]): The chunks of all DocBins.
     """
     files = walk_corpus(path, FILE_TYPE)
@@ -110,11 +112,12 @@ def prepare_corpus(path: Path, cache: Path, nlp: Language) -> list[Path]:
 def sample(
     chunks: Sequence[Path], limit: int, seed: int
 ) -> list[tuple[Path, Optional[list[int]]]]:
-    """Choose Docs at random.
+    """Draw a random sample of Docs.
 
-    limit (int): How many Docs; 0 for all.
-    RETURNS (list[tuple[Path, Optional[list[int]]]]): The chunks, and the numbers of the
-        chosen Docs in each, in order; None for all of them.
+    chunks (Sequence[Path]): Files of chunks.
+    limit (int): How many Docs to draw; 0 for all.
+    RETURNS (list[tuple[Path, Optional[list[int]]]]): The chunks, and the indices of the
+        drawn Docs in each, in order; None for all of them.
     """
     if not limit:
         return [(path, None) for path in chunks]
@@ -134,11 +137,12 @@ def mix(
     nlp: Language,
     rng: Optional[random.Random],
 ) -> Iterator[Example]:
-    """Read some chunks.
+    """Read the examples of some chunks.
 
-    chunks (Sequence[tuple[Path, Optional[list[int]]]]): Chunks, and which Docs of each.
-    rng (Optional[Random]): Shuffles the Docs; without it, they keep the order of the files.
-    YIELDS (Example): The examples, with states, which are computed where they are missing.
+    chunks (Sequence[tuple[Path, Optional[list[int]]]]): Chunks, and the indices of Docs in
+        each, as `sample` returns them.
+    rng (Optional[Random]): Shuffles the Docs; by default they keep the order of the files.
+    YIELDS (Example): The examples, with states, which are computed if they are missing.
     """
     order = []
     for path, places in chunks:

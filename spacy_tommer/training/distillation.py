@@ -1,6 +1,6 @@
-"""Distillation (section 2.3): a trained head adds what it is sure of to the gold mentions
-of a corpus, and a new head learns from both. Several heads, of one corpus each, do so with
-the mean of their probabilities: what one corpus does not name, another does."""
+"""Distillation (section 2.3): trained heads, the teachers, add spans that they are sure of
+to the gold mentions of a corpus, and a new head learns from both. Several teachers, each
+trained on another corpus, use the mean of their probabilities."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,21 +31,21 @@ def distil_docs(
     counts: Counter[str],
     gold_share: Optional[float] = None,
 ) -> Iterator[Doc]:
-    """Add to gold Docs what teachers find in them.
+    """Add the predictions of teachers to gold Docs.
 
     teachers (Sequence[Tommer]): Components that read the same states.
     examples (Iterable[Example]): Gold Docs as references; predicted Docs with states.
     purpose (str): "mentions" to add spans above the threshold to the gold ones (sparse
-        distillation); "ignored" to leave them out of the loss, where a corpus names only
-        some kinds of mentions; "targets" to learn the probabilities of all spans
+        distillation); "ignored" to exclude them from the loss, for a corpus that annotates
+        only some kinds of mentions; "targets" to learn the probabilities of all spans
         (dense distillation).
     threshold (float): Mean probability that a span must exceed.
-    counts (Counter[str]): Counts tokens, gold mentions, and spans "added", or "unaligned"
-        as the tokens of the gold Doc do not fit them.
-    gold_share (Optional[float]): Share of gold in each target, next to the teachers' mean;
-        None leaves the mean as it is, but for gold mentions, which are sure, as in the
-        paper.
-    YIELDS (Doc): The gold Docs, with what was added.
+    counts (Counter[str]): Updated with the number of "tokens", of "gold" mentions, and of
+        spans that were "added" or are "unaligned" with the tokens of the gold Doc.
+    gold_share (Optional[float]): Weight of gold in each target; the teachers' mean has the
+        rest. None sets the target of gold mentions to 1 and that of other spans to the
+        mean, as in the paper.
+    YIELDS (Doc): The gold Docs with the additions.
     """
     tommer = teachers[0]
     for batch in minibatch(examples, BATCH):
@@ -69,13 +69,13 @@ def distil_docs(
 def add_targets(
     example: Example, said: Ragged, tommer: Tommer, gold_share: Optional[float]
 ) -> None:
-    """Give a gold Doc the probabilities that a student learns.
+    """Write the probabilities that a student learns to the gold Doc of an example.
 
     example (Example): The gold Doc as reference, and the predicted Doc.
-    said (Ragged): What the teachers say of each span (units, L), and how many units each
-        token has.
+    said (Ragged): The teachers' probability of each span (units, L), and how many units
+        each token has.
     tommer (Tommer): One of the teachers.
-    gold_share (Optional[float]): Share of gold; None to make gold mentions sure.
+    gold_share (Optional[float]): Weight of gold, as in `distil_docs`.
     """
     mentions = tommer.align(example, tommer.spans_key)
     marked = np.zeros_like(said.dataXd)
@@ -89,7 +89,7 @@ def add_targets(
 
 
 def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:
-    """Average what teachers say.
+    """Average the probabilities of teachers.
 
     teachers (Sequence[Tommer]): Components that read the same states.
     docs (Sequence[Doc]): Docs with states.
@@ -107,7 +107,7 @@ def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:
 
 
 def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn probabilities of any shape into logits."""
+    """Convert probabilities of any shape to logits."""
     with np.errstate(divide="ignore"):
         return np.log(probabilities) - np.log1p(-probabilities)
 
@@ -115,12 +115,13 @@ def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 def add_spans(
     example: Example, mentions: Mentions, tommer: Tommer, key: str, counts: Counter[str]
 ) -> None:
-    """Add a teacher's mentions to a gold Doc.
+    """Add the teachers' mentions to a gold Doc.
 
     example (Example): The gold Doc as reference, and the predicted Doc.
-    mentions (Mentions): What the teacher found in the predicted Doc.
-    key (str): Key of doc.spans for them.
-    counts (Counter[str]): Counts what was added.
+    mentions (Mentions): The mentions that the teachers found in the predicted Doc.
+    tommer (Tommer): One of the teachers.
+    key (str): Key of doc.spans to add them to.
+    counts (Counter[str]): Updated with the number of "added" and "unaligned" mentions.
     """
     doc, gold = example.predicted, example.reference
     taken = {

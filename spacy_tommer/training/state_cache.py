@@ -1,4 +1,4 @@
-"""Hidden states on disk, so that training pays for the backbone once.
+"""A cache of hidden states on disk, so that training runs the backbone once per text.
 
 Axis letters: D Docs of a chunk; T their tokens; N their units; d width.
 """
@@ -33,18 +33,18 @@ LEFTOVER = re.compile(r".*\.(\d+)\.part")
 
 
 class Damaged(ValueError):
-    """A file of the cache that does not hold what it should."""
+    """Report a file of the cache that is damaged or has other content than expected."""
 
 
 @dataclass
 class CachedStates:
-    """The states of a chunk of Docs, in half precision, as views of a file.
+    """Hold the states of a chunk of Docs in half precision, mapped from files.
 
-    layers (list[NDArray]): States of each layer, one Doc after the other. (N, d)
-    attention (list[NDArray]): What of their attention is kept besides, if anything.
+    layers (list[NDArray]): States of each layer, of all Docs, concatenated. (N, d)
+    attention (list[NDArray]): Attention of each layer, if the backbone returns any.
     lengths (NDArray): How many units each token has. (T,)
-    spec (BackboneSpec): The backbone.
-    unit (str): What a state stands for: "token" or "piece".
+    spec (BackboneSpec): The backbone that computed the states.
+    unit (str): What a state represents: "token" or "piece".
     """
 
     layers: list[NDArray[np.float16]]
@@ -59,9 +59,9 @@ class CachedStates:
     def of_tokens(self, start: int, end: int) -> BackboneData:
         """Get the states of one Doc.
 
-        start (int): Its first token, counted over the chunk.
-        end (int): Its end, exclusive.
-        RETURNS (BackboneData): What the Doc carries in `doc._.trf_data`.
+        start (int): Start of the Doc, in tokens of the chunk.
+        end (int): End (exclusive) of the Doc, in tokens of the chunk.
+        RETURNS (BackboneData): The value for `doc._.trf_data`.
         """
         first, last = self.bounds[start], self.bounds[end]
         arrays = [array[None, first:last] for array in self.layers]
@@ -80,19 +80,20 @@ class CachedStates:
 
 
 class StateCache:
-    """A folder of states, one file for each chunk of Docs and layer. A file is named by
-    its texts and appears whole, so that an interrupted run goes on where it was.
+    """Keep states in a folder, one file for each chunk of Docs and layer. Files are named
+    by a hash of their texts and appear complete, so an interrupted run can continue.
 
-    folder (Path): The folder of the cache; its folder "states" holds those of other
-        backbones and windows, too.
-    pipe (Transformer): The transformer, whose model is `spacy_tommer.Backbone.v1`.
-    unit (str): What a state stands for: "token" or "piece".
+    folder (Path): The folder of the cache. Its subfolder "states" may also hold states of
+        other backbones and windows.
+    pipe (Transformer): The transformer. ValueError is raised if its model is not
+        `spacy_tommer.Backbone.v1`.
+    unit (str): What a state represents: "token" or "piece".
     """
 
     def __init__(self, folder: Path, pipe: Transformer, unit: Unit = "token") -> None:
         if not is_backbone(pipe.model):
             raise ValueError(
-                "Only the states of a frozen backbone are kept on disk. Write in "
+                "Only the states of a frozen backbone can be cached. Write in "
                 f"[components.{pipe.name}.model]:\n"
                 '    @architectures = "spacy_tommer.Backbone.v1"'
             )
@@ -108,7 +109,7 @@ class StateCache:
 
     @property
     def attention_width(self) -> int:
-        """RETURNS (int): Numbers that are kept of the attention of a unit and layer."""
+        """Width of the attention vector of a unit and layer; 0 without attention."""
         heads, key_heads, width = self.spec.heads
         kinds = {
             None: 0,
@@ -118,15 +119,15 @@ class StateCache:
         return kinds[self.spec.attention]
 
     def bytes_per_unit(self) -> int:
-        """RETURNS (int): Bytes that the states of a unit take on disk."""
+        """Compute how many bytes the states of a unit take on disk."""
         return 2 * (self.width + self.attention_width) * len(self.spec.layers)
 
     def path(self, key: str, layer: int, attention: bool = False) -> Path:
-        """Name a file of a chunk.
+        """Compute the path of a file of a chunk.
 
-        key (str): Hash of its texts.
+        key (str): Hash of the chunk's texts.
         layer (int): The block, counted from 0.
-        attention (bool): Whether it is for what is kept of the block's attention.
+        attention (bool): Whether the file is for the block's attention, not its states.
         RETURNS (Path): The file, which need not exist.
         """
         folder = str(layer)
@@ -137,8 +138,8 @@ class StateCache:
         return self.folder / folder / f"{key}.safetensors"
 
     def paths(self, key: str) -> list[Path]:
-        """Name all files of a chunk: first those of the states, then those of what is kept
-        of the attention."""
+        """Compute the paths of all files of a chunk: first the states of each layer, then
+        their attention."""
         kinds = [False] if self.spec.attention is None else [False, True]
         return [self.path(key, layer, kind) for kind in kinds for layer in self.spec.layers]
 
@@ -148,8 +149,10 @@ class StateCache:
     def write(self, key: str, docs: Sequence[Doc]) -> None:
         """Compute the states of a chunk and write them.
 
-        key (str): Hash of its texts.
+        key (str): Hash of the chunk's texts.
         docs (Sequence[Doc]): Its Docs, as the pipeline tokenizes them.
+        RAISES (OSError): If the disk has too little space.
+        RAISES (ValueError): If the states are too large for half precision.
         """
         units = 2 * sum(map(len, docs)) if self.unit == "piece" else sum(map(len, docs))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -174,9 +177,9 @@ class StateCache:
             if not np.abs(states).max(initial=0) < np.finfo("float16").max:
                 layer, _, kind = path.parent.name.partition("-")
                 raise ValueError(
-                    f"What block {layer} of {backbone_name(self.pipe.model)!r} returns "
+                    f"The output of block {layer} of {backbone_name(self.pipe.model)!r} "
                     f"({kind or 'its states'}) is too large for half precision, in which "
-                    "it is cached. Take an earlier block."
+                    "it is cached. Write an earlier block in `layers`."
                 )
             path.parent.mkdir(exist_ok=True)
             tensors = {
@@ -186,7 +189,8 @@ class StateCache:
             write_aside(path, partial(save_file, tensors))
 
     def attach(self, docs: Sequence[Doc]) -> None:
-        """Give Docs their states, computed if they are not on disk.
+        """Write their states to the `doc._.trf_data` of Docs. States that are not on disk
+        are computed.
 
         docs (Sequence[Doc]): A chunk of Docs, as the pipeline tokenizes them.
         """
@@ -199,29 +203,27 @@ class StateCache:
     def load(
         self, key: str, make_docs: Callable[[], Sequence[Doc]], tokens: Optional[int] = None
     ) -> CachedStates:
-        """Map the states of a chunk into memory; compute them if they are not on disk, or
-        if a file does not fit, which a warning tells.
+        """Map the states of a chunk into memory. Compute them if they are not on disk, or,
+        with a warning, if a file is damaged.
 
-        key (str): Hash of its texts.
-        make_docs (Callable[[], Sequence[Doc]]): Makes its Docs, as the pipeline tokenizes
+        key (str): Hash of the chunk's texts.
+        make_docs (Callable[[], Sequence[Doc]]): Returns its Docs, as the pipeline tokenizes
             them.
-        tokens (Optional[int]): How many tokens they have; if None, that is not checked.
-        RETURNS (CachedStates): Its states.
+        tokens (Optional[int]): How many tokens they have; None to skip this check.
         """
         if key in self:
             try:
                 return self.open(key, tokens)
             except Damaged as error:
-                warnings.warn(f"{error} It is made anew.", stacklevel=2)
+                warnings.warn(f"{error} It is computed again.", stacklevel=2)
         self.write(key, make_docs())
         return self.open(key, tokens)
 
     def open(self, key: str, tokens: Optional[int] = None) -> CachedStates:
         """Map the states of a chunk into memory.
 
-        key (str): Hash of its texts.
-        tokens (Optional[int]): How many tokens they have; if None, that is not checked.
-        RETURNS (CachedStates): Its states.
+        key (str): Hash of the chunk's texts.
+        tokens (Optional[int]): How many tokens they have; None to skip this check.
         RAISES (Damaged): If a file does not hold states of these tokens and this backbone.
         """
         arrays: list[NDArray] = []
@@ -246,13 +248,14 @@ def check_states(
     width: int,
     tokens: Optional[int],
 ) -> None:
-    """Refuse a file whose states are not those of its texts.
+    """Check that the states of a file are those of its texts.
 
-    found (dict[str, NDArray]): Its tensors: states, and lengths.
+    path (Path): The file, for the error message.
+    found (dict[str, NDArray]): Its tensors "states" (N, d) and "lengths" (T,).
     lengths (NDArray): Lengths in the file of the first layer. (T,)
-    width (int): Width that the states must have.
-    tokens (Optional[int]): T; if None, that is not checked.
-    RAISES (Damaged): If something does not fit.
+    width (int): Expected width of the states.
+    tokens (Optional[int]): Expected number of tokens, T; None to skip this check.
+    RAISES (Damaged): If a dtype, a shape or the lengths are not as expected.
     """
     states, own = found["states"], found["lengths"]
     if states.dtype != "float16" or own.dtype != "int32" or own.ndim != 1:
@@ -263,13 +266,13 @@ def check_states(
     if not np.array_equal(own, lengths) or own.min(initial=0) < 0:
         raise unfit(path, "other numbers of units", "those of the first layer")
     units = int(own.sum())
-    # What is kept of the attention of a chunk without units has no width of its own.
+    # The attention of a chunk without units has no width of its own.
     if states.ndim != 2 or len(states) != units or (units and states.shape[1] != width):
         raise unfit(path, f"states of shape {states.shape}", f"({units}, {width})")
 
 
 def unfit(path: Path, found: str, expected: str) -> Damaged:
-    """Make the error for a file that does not fit."""
+    """Make the error for a file with unexpected content."""
     return Damaged(
         f"The file {path} of the cache does not fit its texts and backbone: it holds "
         f"{found} instead of {expected}."
@@ -277,7 +280,7 @@ def unfit(path: Path, found: str, expected: str) -> Damaged:
 
 
 def hash_docs(docs: Sequence[Doc]) -> str:
-    """Hash the texts of Docs and how they are cut into tokens.
+    """Hash the tokens of Docs and the spaces between them.
 
     RETURNS (str): A hash in hexadecimal.
     """
@@ -291,8 +294,8 @@ def hash_docs(docs: Sequence[Doc]) -> str:
 def open_arrays(path: Path) -> dict[str, NDArray]:
     """Map the arrays of a safetensors file into memory.
 
-    RETURNS (dict[str, NDArray]): Arrays by name, read when they are looked at.
-    RAISES (Damaged): If the file is not whole or not of this form.
+    RETURNS (dict[str, NDArray]): Arrays by name, read from disk when they are accessed.
+    RAISES (Damaged): If the file is truncated or not in this format.
     """
     try:
         with safe_open(path, framework="pt") as file_:
@@ -302,10 +305,10 @@ def open_arrays(path: Path) -> dict[str, NDArray]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs left half-written: files and folders that are named by a
-    process which is gone.
+    """Remove incomplete files and folders of runs that were killed: those whose name has
+    the id of a process that no longer runs.
 
-    folder (Path): The folder, which need not exist, with all that is in it.
+    folder (Path): The folder, which need not exist. Its subfolders are also searched.
     """
     for path in sorted(folder.rglob("*.part")):
         match = LEFTOVER.fullmatch(path.name)
@@ -317,7 +320,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def is_running(process: int) -> bool:
-    """Tell whether there is a process of this number; on Windows, True in any case."""
+    """Check whether a process of this id runs. On Windows, always return True."""
     if os.name == "nt":  # where signal 0 would end the process
         return True
     try:
@@ -330,11 +333,11 @@ def is_running(process: int) -> bool:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Refuse to start what the disk has no room for.
+    """Check that the disk has enough free space.
 
     folder (Path): A folder that exists.
-    needed (int): Bytes that will be written.
-    RAISES (OSError): If there are fewer.
+    needed (int): How many bytes will be written.
+    RAISES (OSError): If fewer bytes are free.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
