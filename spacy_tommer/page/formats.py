@@ -1,4 +1,4 @@
-"""Write mentions for people and programs: as a table, JSON lines or a page."""
+"""Write mentions as a table, as JSON lines or as an HTML page."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ def write_table(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
     """Write each text and, below it, a line for each of its mentions.
 
     docs (Iterable[Doc]): The Docs.
-    stream (TextIO): Where to write.
+    stream (TextIO): The output stream.
     spans_key (str): Key of the mentions in doc.spans.
     """
     for doc in docs:
@@ -33,15 +33,15 @@ def write_table(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
 
 
 def in_text(one: Listed) -> tuple[int, int]:
-    """RETURNS (tuple[int, int]): What to sort by, for the order of the text."""
+    """Return the sort key for text order."""
     return one.span.start, one.span.end
 
 
 def write_jsonl(docs: Iterable[Doc], stream: TextIO, spans_key: str) -> None:
-    """Write one JSON object a line: text, mentions, and the flat segmentation.
+    """Write one JSON object per line: text, mentions, and the flat segmentation.
 
     docs (Iterable[Doc]): The Docs.
-    stream (TextIO): Where to write.
+    stream (TextIO): The output stream.
     spans_key (str): Key of the mentions in doc.spans.
     """
     for doc in docs:
@@ -54,10 +54,10 @@ def write_html(
     spans_key: str,
     matches: Optional[Language] = None,
 ) -> None:
-    """Write a page with the mentions underlined, as `render` makes it.
+    """Write an HTML page with the mentions underlined, as `render` makes it.
 
     docs (Iterable[Doc]): The Docs.
-    stream (TextIO): Where to write.
+    stream (TextIO): The output stream.
     spans_key (str): Key of the mentions in doc.spans.
     matches (Optional[Language]): A pipeline whose matches and token values are shown.
     """
@@ -69,8 +69,8 @@ def record(doc: Doc, spans_key: str) -> dict[str, Any]:
 
     doc (Doc): The Doc.
     spans_key (str): Key of the mentions in doc.spans.
-    RETURNS (dict[str, Any]): "text"; "mentions" and "flat", each a list of start_char,
-        end_char (exclusive), text, label and score, which is null where there is none.
+    RETURNS (dict[str, Any]): "text"; and "mentions" and "flat", each a list of objects with
+        start_char, end_char (exclusive), text, label and score, which is null if unknown.
     """
     listed = list_spans(doc, spans_key)
     flat = sorted((one for one in listed if one.flat), key=lambda one: one.span.start)
@@ -93,5 +93,5 @@ def describe(one: Listed) -> dict[str, Any]:
 
 
 def visible(text: str) -> str:
-    """Write a text on one line, with what a terminal can't show escaped."""
+    """Escape the characters of a text that a terminal cannot print."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""The mentions and entities of a Doc, as table, JSON lines and page list them."""
+"""The list of mentions and entities of a Doc, for all output formats."""
 
 from typing import NamedTuple, Optional
 
@@ -9,13 +9,13 @@ from ..keys import ENTITIES
 
 
 class Listed(NamedTuple):
-    """A mention or an entity.
+    """Hold a mention or an entity.
 
-    span (Span): Where it stands.
+    span (Span): Its span.
     score (Optional[float]): Its probability; None for an entity that no component scored.
-    label (str): The label of the entity at its place; or else of the typed span there in
-        doc.spans["entities"]; or else its own.
-    nested (bool): Whether it is a mention; entities of other components need not be.
+    label (str): The label of the entity with this start and end; otherwise that of the
+        typed span in doc.spans["entities"]; otherwise its own.
+    nested (bool): Whether it is a mention; entities of other components may not be.
     flat (bool): Whether it is an entity of doc.ents.
     """
 
@@ -27,17 +27,18 @@ class Listed(NamedTuple):
 
     @property
     def type(self) -> str:
-        """RETURNS (str): Its label, if that says more than that it is a mention."""
+        """Its label, or an empty string for the label "MENTION"."""
         return "" if self.label == "MENTION" else self.label
 
 
 def list_spans(doc: Doc, spans_key: str) -> list[Listed]:
-    """List the mentions of a Doc, and after them its entities that are none.
+    """List the mentions of a Doc, followed by its entities that are not mentions.
 
     doc (Doc): The Doc.
     spans_key (str): Key of the mentions in doc.spans.
-    RETURNS (list[Listed]): The mentions in their order there, and the other entities.
-        ValueError is raised where there is no such key, or not a score for each span.
+    RETURNS (list[Listed]): The mentions in the order of their group, and the other
+        entities. ValueError is raised if the key is missing, or if the numbers of spans and
+        scores differ.
     """
     if spans_key not in doc.spans:
         have = ", ".join(map(repr, doc.spans)) or "none"

@@ -1,4 +1,4 @@
-"""From a Doc to markup: its text with the mentions as elements, and its tokens with their
+"""HTML markup of a Doc: its text with mentions as elements, and its tokens with their
 values and matches."""
 
 import json
@@ -16,9 +16,9 @@ Place = tuple[int, int]
 
 
 class Bar(NamedTuple):
-    """A mention or an entity on the page.
+    """Hold a mention or an entity on the page.
 
-    listed (Listed): What it is.
+    listed (Listed): The mention or entity.
     row (int): The row of its bar below the text, counted from 0.
     """
 
@@ -50,11 +50,11 @@ def get_bars(doc: Doc, spans_key: str) -> list[Bar]:
 
 
 def stack(places: Sequence[Place]) -> list[int]:
-    """Find a row for the bar of each place: the first one that is free when all shorter
-    places have theirs. So a place has its bar below those of all places inside it.
+    """Assign a row to the bar of each place: the first one that is free after all shorter
+    places have a row. So the bar of a place is below those of all places inside it.
 
     places (Sequence[Place]): Start and end (exclusive) of each place, in tokens.
-    RETURNS (list[int]): Their rows, counted from 0.
+    RETURNS (list[int]): The rows, counted from 0.
     """
     taken = [0] * max((end for _, end in places), default=0)  # rows of a token, as bits
     rows = [0] * len(places)
@@ -106,23 +106,22 @@ def nested_elements(text: str, bars: Sequence[Bar]) -> Iterator[str]:
 
 
 def look(bar: Bar) -> str:
-    """Write the style of an element: the row of its bar, its shade and its colour."""
+    """Return the style of an element: the row of its bar, its shade and its colour."""
     score, type_ = bar.listed.score, bar.listed.type
     style = f"--row: {bar.row}; --score: {1 if score is None else score:.2f}"
     return f"{style}; --hue: {hue_of(type_)}" if type_ else style
 
 
 def hue_of(label: str) -> int:
-    """Choose a colour for a label, the same on every page.
+    """Choose the colour of a label, the same on every page.
 
-    label (str): The label.
     RETURNS (int): A hue in degrees.
     """
     return crc32(label.encode("utf-8")) * 137 % 360
 
 
 def describe(listed: Listed) -> str:
-    """Write what the page has to know of a mention, as attributes."""
+    """Return the HTML attributes that describe a mention."""
     span, score, type_ = listed.span, listed.score, escape_text(listed.type)
     tip = ", ".join(filter(None, [type_, "" if score is None else f"score {score:.2f}"]))
     text = escape_text(span.text)
@@ -140,12 +139,12 @@ def token_markup(
     values: Sequence[Optional[float]],
     matches: Sequence[Sequence[Optional[float]]],
 ) -> str:
-    """Write the tokens of a Doc, to be chosen as the end of spans.
+    """Mark up the tokens of a Doc, which the reader can choose as the end of spans.
 
     doc (Doc): The Doc.
-    values (Sequence[Optional[float]]): The value of each token.
-    matches (Sequence[Sequence[Optional[float]]]): The match of each token, as the end of a
-        span, with itself and the tokens before it as the start.
+    values (Sequence[Optional[float]]): The value of each token. (T,)
+    matches (Sequence[Sequence[Optional[float]]]): For each token, its match as the last
+        token of a span with itself, and with the tokens before it, as the first.
     RETURNS (str): The markup.
     """
     largest = max((abs(value) for value in values if value is not None), default=0.0)
@@ -172,12 +171,12 @@ def token_markup(
 
 
 def language(doc: Doc) -> str:
-    """Write the language and direction of a text, as attributes."""
+    """Return the HTML attributes for the language and direction of a text."""
     code = "mul" if doc.lang_ == "xx" else doc.lang_
     return f'lang="{escape(code)}" dir="auto"'
 
 
 def escape_text(text: str) -> str:
-    """Write a text as markup."""
+    """Escape a text for HTML."""
     # HTML has no NUL, and reads a bare carriage return as a line feed.
     return escape(text).replace("\0", "\ufffd").replace("\r", "&#13;")

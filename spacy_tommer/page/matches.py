@@ -1,7 +1,7 @@
-"""What a head sees in a text: token values, and matches between ends and starts of spans.
+"""Token values of a head, and its matches between ends and starts of spans.
 
-Axis letters: T tokens of a Doc; N units; D width of all that is read of a unit; L longest
-span in units.
+Axis letters: T tokens of a Doc; N units; D width of an input vector; L longest span in
+units.
 """
 
 from typing import Optional
@@ -22,13 +22,12 @@ Value = Optional[float]
 def find_matches(nlp: Language, doc: Doc) -> tuple[list[Value], list[list[Value]]]:
     """Compute the token values and the match scores of a text (equation 1).
 
-    nlp (Language): A pipeline with a tommer component, whose head sees the text as the
-        tokens of the Doc.
-    doc (Doc): The Doc, which is not changed.
+    nlp (Language): A pipeline with a tommer component. ValueError is raised without one.
+    doc (Doc): The Doc, which is not changed. Its tokens are used.
     RETURNS (tuple): The value of each token (T,), None for one that no mention can end
-        with; and a list for each such token as the end: its match with itself as the
-        start, with the token before it, and so on as far as the longest span reaches,
-        None where no mention can start.
+        with; and for each token a list of its matches, as the last token, with itself as
+        the first, with the token before it, and so on up to the longest span, None where
+        no mention can start.
     """
     values: list[Value] = [None] * len(doc)
     matches: list[list[Value]] = [[] for _ in doc]
@@ -62,6 +61,6 @@ def get_tommer(nlp: Language) -> Tommer:
     if "tommer" not in nlp.pipe_names:
         raise ValueError(
             "The pipeline has no component named tommer, so there are no matches. Load one "
-            'that has: spacy_tommer.load("minilm").'
+            'that has it: spacy_tommer.load("minilm").'
         )
     return nlp.get_pipe("tommer")

@@ -1,4 +1,4 @@
-"""Show mentions on a page of their own, in a file, in a notebook or inside another page."""
+"""Render mentions as HTML: as a page, in a notebook or inside another page."""
 
 import html
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from .markup import text_markup, token_markup
 COLORS = {"MENTION": "#8fd3c8"}
 PAGE = Path(__file__).parent
 
-# IPython warns about markup that is nothing but an iframe.
+# The outer element avoids a warning of IPython about markup that is only an iframe.
 FRAME = Template(
     '<div><iframe title="Entity mentions" srcdoc="$page" '
     'style="width: 100%; height: 16rem; max-height: 44rem; border: 0"></iframe></div>'
@@ -30,26 +30,27 @@ def render(
     page: bool = False,
     jupyter: Optional[bool] = None,
 ) -> Optional[str]:
-    """Show the mentions of Docs: nested or flat, those above a threshold that can be moved,
-    each with its score.
+    """Render the mentions of Docs with their scores, nested or flat, with a slider for the
+    threshold.
 
     docs (Union[Doc, Iterable[Doc]]): The Docs.
     spans_key (str): Key of the mentions in doc.spans. Their scores are
         doc.spans[spans_key].attrs["scores"]; without these, no threshold hides them.
-    matches (Optional[Language]): A pipeline with a tommer component. With it, what its head
-        sees in the tokens of the Docs is computed and shown too: their values, and the
-        matches between ends and starts of spans (equations 1 and 2).
-    page (bool): Return a whole page, not markup to put into one.
-    jupyter (Optional[bool]): Whether to display the mentions in a notebook; by default,
-        where one is found to run.
-    RETURNS (Optional[str]): The markup; None where it was displayed.
+        ValueError is raised if a Doc lacks the key.
+    matches (Optional[Language]): A pipeline with a tommer component. With it, the values of
+        tokens and the matches between ends and starts of spans (equations 1 and 2) are also
+        computed and shown.
+    page (bool): Return a whole page instead of markup to insert into one.
+    jupyter (Optional[bool]): Whether to display the mentions in a notebook; by default it
+        is detected whether one runs.
+    RETURNS (Optional[str]): The markup; None if it was displayed.
     """
     docs = [docs] if isinstance(docs, Doc) else docs
     markup = "".join(page_parts(docs, spans_key, matches))
     displayed = is_in_jupyter() if jupyter is None else jupyter
     if page and not displayed:
         return markup
-    # In a frame, neither styles nor names get mixed up with those of the page around it.
+    # A frame separates styles and names from those of the surrounding page.
     frame = FRAME.substitute(page=html.escape(markup))
     if not displayed:
         return frame
@@ -62,7 +63,7 @@ def render(
 def page_parts(
     docs: Iterable[Doc], spans_key: str, matches: Optional[Language] = None
 ) -> Iterator[str]:
-    """Make the page of a stream of Docs, which are not kept.
+    """Make the page of a stream of Docs, part by part. The Docs are not kept.
 
     docs (Iterable[Doc]): The Docs.
     spans_key (str): Key of the mentions in doc.spans.
@@ -76,7 +77,7 @@ def page_parts(
     for number, doc in enumerate(docs, start=1):
         yield f'<article aria-label="Text {number}">\n{text_markup(doc, spans_key)}\n'
         if matches is not None:
-            # Only this needs transformers, which take seconds to import.
+            # Only this needs transformers, which takes seconds to import.
             from .matches import find_matches
 
             yield token_markup(doc, *find_matches(matches, doc)) + "\n"
