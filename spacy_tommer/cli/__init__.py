@@ -1,5 +1,5 @@
-"""`python -m spacy tommer`: find mentions, list models, score, choose thresholds, and look
-after cached states."""
+"""The command line `python -m spacy tommer`: find mentions, list models, score pipelines,
+choose thresholds, and manage cached states."""
 
 import typer
 from spacy.cli._util import app as spacy_app
@@ -25,5 +25,5 @@ app.command()(evaluate)
 app.command()(thresholds)
 app.command()(cache)
 
-# spaCy imports this module by its entry point when its command line starts.
+# spaCy imports this module through its entry point when its command line starts.
 spacy_app.add_typer(app, name="tommer")

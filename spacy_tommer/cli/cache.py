@@ -27,7 +27,8 @@ def cache(
     for name in drop or ():
         if name not in entries:
             raise ValueError(
-                f"There is no {name!r}, but {', '.join(entries) or 'nothing at all'}."
+                f"There is no {name!r} to drop. Choose one of "
+                f"{', '.join(entries) or 'no entries: nothing is cached'}."
             )
     for name in drop or ():
         size = size_of(entries[name])
@@ -40,7 +41,7 @@ def cache(
 
 
 def find_entries(folder: Path) -> dict[str, Path]:
-    """Find what is kept.
+    """Find the entries of the cache.
 
     folder (Path): Folder that a corpus keeps its states in.
     RETURNS (dict[str, Path]): Folders by name: states/..., texts/... and weights/...
@@ -58,10 +59,10 @@ def find_entries(folder: Path) -> dict[str, Path]:
 
 
 def size_of(folder: Path) -> int:
-    """RETURNS (int): Bytes of all files of a folder."""
+    """Compute the total size of the files in a folder, in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def shown_size(size: int) -> str:
-    """RETURNS (str): A number of bytes for people."""
+    """Format a number of bytes in MB or GB."""
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

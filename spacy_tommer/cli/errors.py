@@ -1,4 +1,4 @@
-"""Errors that the user can mend: a message on standard error, and the exit code 2."""
+"""Errors that the user can fix: a message on standard error, and the exit code 2."""
 
 from typing import Any, NoReturn
 
@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 
 class Commands(TyperGroup):
-    """Commands whose errors become a line."""
+    """Run commands, and print their errors without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -20,11 +20,11 @@ class Commands(TyperGroup):
 
 
 def fail(message: str) -> NoReturn:
-    """End with an error message."""
+    """Print an error message and exit with the code 2."""
     typer.secho(f"Error: {message}", fg="red", err=True)
     raise typer.Exit(2) from None
 
 
 def warn(message: str) -> None:
-    """Say on standard error what a user should know."""
+    """Print a warning on standard error."""
     typer.secho(f"Warning: {message}", fg="yellow", err=True)

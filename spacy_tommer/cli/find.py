@@ -21,12 +21,12 @@ from .errors import fail
 from .output import opened
 from .texts import as_they_come, read_texts
 
-# Texts whose words are in memory at once.
+# How many texts share a memory zone of the vocabulary.
 TEXTS_IN_MEMORY = 4096
 
 
 class Format(str, Enum):
-    """What mentions are written as."""
+    """List the output formats."""
 
     table = "table"
     jsonl = "jsonl"
@@ -42,7 +42,7 @@ WRITERS: dict[Format, Callable] = {
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and end, if it is wanted."""
+    """Print the version and exit, if requested."""
     if wanted:
         typer.echo(f"spacy_tommer {__version__}")
         raise typer.Exit
@@ -109,11 +109,11 @@ def find(
     """
     files = file or []
     if format is Format.spacy and output is None:
-        fail("--format spacy writes a folder: name it with --output.")
+        fail("--format spacy writes a folder. Name it with --output.")
     if matches and format is not Format.html:
-        fail("--matches is for a page: write --format html.")
+        fail("--matches needs an HTML page. Write --format html.")
     if output is not None and any(output.exists() and output.samefile(f) for f in files):
-        fail(f"{output} is read and would be overwritten: name another --output.")
+        fail(f"{output} is also an input and would be overwritten. Name another --output.")
     try:
         nlp = load(model)
         spans_key = settle(nlp, model, threshold)
@@ -128,10 +128,10 @@ def find(
 
 
 def settle(nlp: Language, model: str, threshold: Optional[float]) -> str:
-    """Prepare a pipeline for texts of any length.
+    """Set the threshold of a pipeline, and allow texts of any length.
 
-    nlp (Language): The pipeline.
-    model (str): What it was loaded from.
+    nlp (Language): The pipeline. ValueError is raised if it has no component "tommer".
+    model (str): The name or folder that it was loaded from, for the error message.
     threshold (Optional[float]): The threshold for all mentions, nested and flat.
     RETURNS (str): Key of the mentions in doc.spans.
     """
@@ -154,12 +154,10 @@ def write_all(
 ) -> None:
     """Find the mentions of a stream of texts and write them.
 
-    nlp (Language): The pipeline.
-    texts (Iterator[str]): The texts.
     spans_key (str): Key of the mentions in doc.spans.
-    format (Format): What they are written as.
-    matches (bool): Whether a page shows matches and token values, too.
-    output (Optional[Path]): File or folder; standard output where there is none.
+    format (Format): The output format.
+    matches (bool): Whether an HTML page also shows match scores and token values.
+    output (Optional[Path]): File or folder to write; by default standard output.
     """
     if format is Format.spacy:
         assert output is not None
@@ -175,12 +173,13 @@ def write_all(
 def find_mentions_of(
     nlp: Language, texts: Iterable[str], stream: Optional[TextIO] = None
 ) -> Iterator[Doc]:
-    """Find the mentions of a stream of texts, and forget the words of those that are done.
+    """Find the mentions of a stream of texts, in memory zones, so that the vocabulary does
+    not grow with the stream.
 
     nlp (Language): The pipeline.
     texts (Iterable[str]): The texts.
-    stream (Optional[TextIO]): What the Docs are written to, which is flushed before new
-        texts are waited for.
+    stream (Optional[TextIO]): The output stream of the Docs, which is flushed after each
+        batch.
     YIELDS (Doc): The Docs, in order.
     """
     for batch in as_they_come(texts, TEXTS_IN_MEMORY):
@@ -191,7 +190,8 @@ def find_mentions_of(
 
 
 def progress(docs: Iterable[Doc], output: Optional[Path]) -> Iterable[Doc]:
-    """Show a progress bar on standard error if the run is long and it can be seen."""
+    """Show a progress bar on standard error if the run is long and no output mixes with
+    it."""
     mixed = output is None and sys.stdout.isatty()
-    # None leaves it to tqdm, which shows nothing where standard error is no terminal.
+    # With None, tqdm shows nothing if standard error is not a terminal.
     return tqdm(docs, unit=" texts", delay=2, disable=True if mixed else None)

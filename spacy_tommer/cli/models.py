@@ -1,4 +1,4 @@
-"""List the shipped models, and where their weights are."""
+"""List the shipped models and the paths of their weights."""
 
 import typer
 from thinc.api import Config

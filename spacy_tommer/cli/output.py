@@ -1,4 +1,4 @@
-"""Where a command writes to: standard output, or a file that is whole or as it was."""
+"""The output of a command: standard output, or a file that is replaced as a whole."""
 
 import io
 import os
@@ -13,10 +13,9 @@ from typing import Optional, TextIO
 def opened(output: Optional[Path], whole: bool) -> Iterator[TextIO]:
     """Open the output for writing in UTF-8.
 
-    output (Optional[Path]): The file; standard output where there is none. The target of a
-        link is written; what is no regular file, such as a pipe, is written to directly.
-    whole (bool): Whether the file is useless before its end, so that it is written
-        aside and put in place when it is complete.
+    output (Optional[Path]): The file; by default standard output. Links are followed. A
+        path that is not a regular file, such as a pipe, is written directly.
+    whole (bool): Whether to write a temporary file and to rename it when it is complete.
     YIELDS (TextIO): The stream.
     """
     if output is None:

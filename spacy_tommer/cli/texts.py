@@ -1,4 +1,4 @@
-"""Texts of a command: its arguments, or the lines of files and of standard input."""
+"""The input texts of a command: its arguments, or the lines of files or standard input."""
 
 import io
 import queue
@@ -10,7 +10,7 @@ from typing import BinaryIO, Optional
 
 from .errors import warn
 
-# How long the first of some waiting texts waits for more, in seconds.
+# How long a batch waits for one more text, in seconds.
 PATIENCE = 0.2
 END = object()
 
@@ -23,9 +23,9 @@ def read_texts(
     texts (Sequence[str]): Arguments of the command line.
     files (Sequence[Path]): Files with a text on each line. Without arguments and files,
         standard input is read.
-    encoding (Optional[str]): Encoding of files and standard input; by default UTF-8, where
-        other bytes become U+FFFD, which a warning tells.
-    YIELDS (str): A text. ValueError is raised where the bytes are not of `encoding`.
+    encoding (Optional[str]): Encoding of files and standard input; by default UTF-8, with a
+        warning for invalid bytes, which become U+FFFD.
+    YIELDS (str): A text. ValueError is raised for bytes that are invalid in `encoding`.
     """
     for text in texts:
         yield text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -37,11 +37,11 @@ def read_texts(
 
 
 def read_lines(stream: BinaryIO, name: str, encoding: Optional[str]) -> Iterator[str]:
-    """Read the lines of a stream, without a byte order mark and the ends of lines.
+    """Read the lines of a stream, without byte order mark and line endings.
 
-    stream (BinaryIO): The stream.
-    name (str): What it is called in messages.
-    encoding (Optional[str]): Its encoding; None for UTF-8 with replacements.
+    name (str): Name of the stream in messages.
+    encoding (Optional[str]): Its encoding; None for UTF-8 with replacements. ValueError is
+        raised for an unknown encoding, and for bytes that are invalid in it.
     YIELDS (str): A line.
     """
     if encoding is None:
@@ -57,7 +57,7 @@ def read_lines(stream: BinaryIO, name: str, encoding: Optional[str]) -> Iterator
 
 
 def read_utf8(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Read lines of UTF-8, and tell once where bytes are something else."""
+    """Read lines of UTF-8, and warn once about invalid bytes."""
     told = False
     for number, line in enumerate(stream, start=1):
         if number == 1:
@@ -79,17 +79,18 @@ def read_utf8(stream: BinaryIO, name: str) -> Iterator[str]:
 
 
 def without_end(line: str) -> str:
-    """Take the end of line away."""
+    """Remove the line ending."""
     return line.removesuffix("\n").removesuffix("\r")
 
 
 def as_they_come(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Collect texts in batches. A text waits for others for a part of a second only, so
-    that those of a slow stream come out as they come in.
+    """Collect texts in batches. A batch waits for more texts for a fraction of a second
+    only, so that the texts of a slow stream are processed as they arrive.
 
-    texts (Iterable[str]): The texts, which another thread reads.
+    texts (Iterable[str]): The texts, which are read in another thread. Its errors are
+        raised here.
     size (int): Most texts in a batch.
-    YIELDS (list[str]): A batch. What reading raises is raised here.
+    YIELDS (list[str]): A batch.
     """
     waiting: queue.Queue = queue.Queue(maxsize=size)
 
