@@ -1,1 +1,1 @@
-"""Evaluation: how well mentions agree with gold ones."""
+"""Evaluate predicted mentions against gold mentions."""

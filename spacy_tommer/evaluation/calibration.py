@@ -13,7 +13,7 @@ from .protocol import score_docs
 from .sets import find_sets, read_docs
 from .tables import measure_table
 
-# Rising, with three digits.
+# In rising order, with three digits.
 CANDIDATES = [i / 1000 for i in range(1, 1000)]
 
 
@@ -31,7 +31,7 @@ def write_thresholds(
     output (Path): Folder to write.
     recall (float): The least recall of every set.
     mean_recall (float): The least plain mean of the recalls.
-    RETURNS (list[str]): Lines that show both thresholds and what they reach.
+    RETURNS (list[str]): Lines that show both thresholds and their scores.
     """
     nlp = spacy.load(pipeline)
     tommer = require_pipe(nlp, "tommer", pipeline)
@@ -72,12 +72,12 @@ def set_thresholds(
 def recall_threshold(
     corpora: Mapping[str, Scored], recall: float, mean_recall: float
 ) -> float:
-    """Find the highest threshold that finds enough in every set and on average.
+    """Find the highest threshold that reaches the recall on every set and on average.
 
     corpora (Mapping[str, Scored]): All scored spans of each set.
     recall (float): The least recall of every set.
     mean_recall (float): The least plain mean of the recalls.
-    RETURNS (float): One of the candidates. ValueError is raised where none finds enough.
+    RETURNS (float): One of CANDIDATES. ValueError is raised if none reaches both.
     """
     for threshold in reversed(CANDIDATES):
         recalls = {name: scored.at(threshold)["r"] for name, scored in corpora.items()}

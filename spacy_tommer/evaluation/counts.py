@@ -1,5 +1,5 @@
-"""Counts of scored spans in narrow bins of the logit: they measure any threshold, and take
-the same memory for every corpus.
+"""Counts of scored spans in narrow bins of the logit, which measure any threshold in
+constant memory.
 
 Axis letters: B bin edges; S spans; G gold mentions.
 """
@@ -15,18 +15,18 @@ from ..decoding.decode import logit
 Floats = NDArray[np.floating]
 Counts = NDArray[np.int64]
 
-# Spans below this probability are not looked at.
+# Spans below this probability are ignored.
 FLOOR = 1e-4
 CEILING = 1 - 1e-6
 STEP = 0.001
 
 
 def bin_edges(thresholds: Iterable[float] = ()) -> NDArray[np.float32]:
-    """Lay out the edges of the bins.
+    """Compute the edges of the bins.
 
-    thresholds (Iterable[float]): Thresholds that are to be edges, and thus measured
-        exactly; others are moved up to the next edge.
-    RETURNS (NDArray[float32]): The rising edges, as logits. (B,)
+    thresholds (Iterable[float]): Thresholds that become edges, so that they are measured
+        exactly. Others are rounded up to the next edge.
+    RETURNS (NDArray[float32]): The edges in rising order, as logits. (B,)
     """
     grid = np.arange(logit(FLOOR), logit(CEILING), STEP)
     own = [logit(threshold) for threshold in thresholds]
@@ -34,9 +34,9 @@ def bin_edges(thresholds: Iterable[float] = ()) -> NDArray[np.float32]:
 
 
 class Bins:
-    """How many logits lie between edges; one that equals an edge lies below it.
+    """Count logits between edges. A logit that equals an edge counts as below it.
 
-    edges (NDArray[float32]): The rising edges. (B,)
+    edges (NDArray[float32]): The edges in rising order. (B,)
     """
 
     def __init__(self, edges: NDArray[np.float32]) -> None:
@@ -45,7 +45,7 @@ class Bins:
 
     @property
     def total(self) -> int:
-        """RETURNS (int): The number of all logits."""
+        """How many logits were counted."""
         return int(self.counts.sum())
 
     def add(self, logits: Floats) -> None:
@@ -61,7 +61,7 @@ class Bins:
         threshold (float): Probability that must be exceeded.
         RETURNS (int): Their number.
         """
-        # The component compares in single precision, too.
+        # The component also compares in single precision.
         edge = np.searchsorted(self.edges, np.float32(logit(threshold)))
         return int(self.counts[edge + 1 :].sum())
 
@@ -74,7 +74,7 @@ class Bins:
 
 
 class Scored:
-    """The scored spans of a corpus, and the gold mentions by the logit of their span.
+    """Count the scored spans of a corpus, and gold mentions by the logit of their span.
 
     edges (NDArray[float32]): Edges of the bins. (B,)
     """
@@ -98,10 +98,10 @@ class Scored:
         """Count the spans and gold mentions of some texts.
 
         logits (Floats): Logits of the spans. (S,)
-        gold_logits (Floats): For each gold mention the logit of the span that is it, or
-            -inf. (G,)
-        labels (Sequence[str]): The types of the gold mentions; none, or (G,)
-        inner (Sequence[bool]): Whether each lies inside another; none, or (G,)
+        gold_logits (Floats): For each gold mention the logit of the same span, or -inf.
+            (G,)
+        labels (Sequence[str]): The types of the gold mentions, (G,) or empty.
+        inner (Sequence[bool]): Whether each lies inside another, (G,) or empty.
         """
         self.spans.add(logits)
         self.gold.add(gold_logits)
@@ -116,7 +116,7 @@ class Scored:
         """Measure the spans above a threshold.
 
         threshold (float): Probability that a span must exceed.
-        RETURNS (dict[str, float]): Recall, precision, F1, and the counts behind them.
+        RETURNS (dict[str, float]): Recall, precision, F1, and their counts.
         """
         found = self.spans.above(threshold)
         return measure(self.gold.above(threshold), found, self.gold.total)
@@ -125,9 +125,9 @@ class Scored:
         """Measure the spans above a threshold, and the recall of parts of the gold.
 
         threshold (float): Probability that a span must exceed.
-        RETURNS (dict[str, Any]): What `at` returns; mentions per 100 tokens as
-            "per_100_tokens"; and the recall with its counts of the gold mentions that lie
-            inside another one, as "inner", and of each type, in "types".
+        RETURNS (dict[str, Any]): The measures of `at`; mentions per 100 tokens as
+            "per_100_tokens"; and recall with its counts, of gold mentions inside another
+            one as "inner", and of each type in "types".
         """
         scores: dict[str, Any] = self.at(threshold)
         types = {key: recalled(self.types[key], threshold) for key in sorted(self.types)}
@@ -159,10 +159,10 @@ class Scored:
 def measure(right: int, found: int, gold: int) -> dict[str, float]:
     """Compute recall, precision and F1 from counts.
 
-    right (int): Spans that are gold mentions.
-    found (int): Spans.
-    gold (int): Gold mentions.
-    RETURNS (dict[str, float]): The three, between 0 and 1, and the counts.
+    right (int): How many predicted spans are gold mentions.
+    found (int): How many spans were predicted.
+    gold (int): How many gold mentions there are.
+    RETURNS (dict[str, float]): "r", "p" and "f", between 0 and 1, and the counts.
     """
     return {
         "r": right / gold if gold else 0.0,
@@ -175,11 +175,11 @@ def measure(right: int, found: int, gold: int) -> dict[str, float]:
 
 
 def recalled(gold: Bins, threshold: float) -> dict[str, float]:
-    """Measure which share of some gold mentions lies above a threshold.
+    """Compute the recall of gold mentions at a threshold.
 
     gold (Bins): The gold mentions.
     threshold (float): Probability that must be exceeded.
-    RETURNS (dict[str, float]): The recall, and the counts behind it.
+    RETURNS (dict[str, float]): The recall, and its counts.
     """
     right = gold.above(threshold)
     return {"r": right / max(gold.total, 1), "right": right, "gold": gold.total}

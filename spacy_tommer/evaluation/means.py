@@ -16,7 +16,7 @@ CURVE_STEP = 100
 
 
 def mean(measures: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Take the plain mean of measures over corpora.
+    """Compute the plain mean of measures over corpora.
 
     measures (Sequence[dict]): The measures of each corpus.
     RETURNS (dict[str, float]): Their mean recall, precision and F1.
@@ -28,7 +28,7 @@ def micro(measures: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Measure all corpora as one.
 
     measures (Sequence[dict]): The measures of each corpus, with their counts.
-    RETURNS (dict[str, float]): Recall, precision and F1 of the added counts, and these.
+    RETURNS (dict[str, float]): Recall, precision and F1 of the summed counts, and the sums.
     """
     right, found, gold = (
         sum(one[key] for one in measures) for key in ("right", "found", "gold")
@@ -39,7 +39,7 @@ def micro(measures: Sequence[dict[str, Any]]) -> dict[str, float]:
 def weighted_mean(
     measures: Sequence[dict[str, Any]], texts: Sequence[int]
 ) -> dict[str, float]:
-    """Take the paper's aggregate: means weighted by the size of the corpora.
+    """Compute the paper's aggregate: means weighted by the size of the corpora.
 
     measures (Sequence[dict]): The measures of each corpus.
     texts (Sequence[int]): The number of texts of each corpus.
@@ -72,7 +72,7 @@ def precision_at_recall(corpora: Sequence[Scored], recall: float) -> float:
 
     corpora (Sequence[Scored]): The scored spans of each corpus, with the same edges.
     recall (float): The mean recall.
-    RETURNS (float): The mean precision; 0 where the recall is not reached.
+    RETURNS (float): The mean precision; 0 if the recall is not reached.
     """
     recalls, precisions = (values[::-1] for values in mean_curve(corpora))
     first = np.searchsorted(recalls, recall)

@@ -1,4 +1,4 @@
-"""Get a component of a pipeline that a user named."""
+"""Get a component that a command needs."""
 
 from pathlib import Path
 from typing import Any, Union
@@ -7,12 +7,10 @@ from spacy.language import Language
 
 
 def require_pipe(nlp: Language, name: str, origin: Union[Path, str]) -> Any:
-    """Get a component.
+    """Get a component of a pipeline.
 
-    name (str): Name of the component.
-    origin (Union[Path, str]): Where the pipeline is from, for the error.
-    RETURNS (Any): The component.
-    RAISES (ValueError): If there is none.
+    name (str): Name of the component. ValueError is raised if the pipeline lacks it.
+    origin (Union[Path, str]): Name or folder of the pipeline, for the error message.
     """
     if not nlp.has_pipe(name):
         raise ValueError(

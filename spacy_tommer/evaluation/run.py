@@ -1,4 +1,4 @@
-"""Run a pipeline over sets and collect all that the protocol reports (section 4.1)."""
+"""Run a pipeline on sets of texts, and collect the protocol's measures (section 4.1)."""
 
 import time
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def evaluate_pipeline(
 
     sets (dict[str, Path]): The folder of each set.
     limit (int): How many of the first texts of each set to take; 0 for all.
-    desc (str): What the progress bar shows.
+    desc (str): Description on the progress bar.
     cache (Optional[Path]): Folder that keeps the states of the texts.
     RETURNS (dict[str, Any]): "settings", the two thresholds; "sets", with "texts",
         "tokens", "words_per_second" and the `Scored.details` of each decoding, "nested" and
@@ -40,7 +40,7 @@ def evaluate_pipeline(
     scored: dict[str, dict[str, Scored]] = {}
     results: dict[str, Any] = {"settings": {}, "sets": {}, "means": {}}
     states = open_cache(nlp, cache)
-    # Spans that carry no score have the score 1.
+    # Spans without a score have the score 1.
     thresholds = {"nested": 0.5}
     if nlp.has_pipe("tommer"):
         tommer = nlp.get_pipe("tommer")
