@@ -1,17 +1,19 @@
 """OpenMentions: its reader, and its split by ids."""
 
 import json
-import random
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import spacy
+from conftest import SHARED, needs_shared
 
 from reproduction.corpora.clean import clean
-from reproduction.corpora.openmentions import read_openmentions, split_passages
+from reproduction.corpora.openmentions import read_openmentions
 from reproduction.corpora.report import Report
 from reproduction.corpora.seen import SeenTexts
-from reproduction.corpora.sets import read_set
+from reproduction.corpora.sets import BENCHMARKS, read_set
 
 TEXT = "the mayor of Oslo met 5 aides"
 MENTIONS = [
@@ -22,8 +24,8 @@ MENTIONS = [
 ]
 
 
-def passage(number, genre="chat", mentions=MENTIONS, text=TEXT):
-    about = {"id": str(number), "genre": genre, "source": "x", "licence": "CC0"}
+def passage(number, part="train", mentions=MENTIONS, text=TEXT):
+    about = {"id": str(number), "part": part, "genre": "chat", "source": "x"}
     return {**about, "text": text, "mentions": mentions}
 
 
@@ -40,10 +42,11 @@ def test_kinds_and_fine_types(nlp, tmp_path):
     path = tmp_path / "openmentions.jsonl"
     bad = [passage(2, mentions=[[0, 99, "name", "x", "y"]]), passage(3, mentions=[[0, 1]])]
     bad.append(passage(4, mentions=[[0, 3, "verb", "x", "y"]]))
+    bad.append(passage(5, part="dev"))
     path.write_text("\n".join(map(json.dumps, [passage(1), *bad])), "utf-8")
     report = Report()
     (doc,) = read_openmentions(path, nlp, report)
-    assert report.errors == 3
+    assert report.errors == 4
     kinds = [("the mayor of Oslo", "TERM"), ("Oslo", "NAME"), ("5", "QUANTITY")]
     assert found(doc, "mentions") == kinds
     types = {label for _, label in found(doc, "entities")}
@@ -52,25 +55,11 @@ def test_kinds_and_fine_types(nlp, tmp_path):
     assert found(kept, "mentions") == kinds[1:]
 
 
-def test_the_split_is_by_id_in_each_genre():
-    passages = [(f"a{i}", "news") for i in range(200)]
-    passages += [(f"b{i}", "chat") for i in range(40)]
-    passages += [(f"c{i}", f"genre {i}") for i in range(60)]
-    parts = split_passages(passages)
-    random.Random(0).shuffle(passages)
-    assert split_passages(passages) == parts
-    whole = Counter(parts.values())
-    assert whole == {"train": 225, "validation": 45, "test": 30}
-    for letter, number in (("a", 200), ("b", 40), ("c", 60)):
-        counts = Counter(part for name, part in parts.items() if name[0] == letter)
-        for part, share in (("train", 0.75), ("validation", 0.15), ("test", 0.1)):
-            assert counts[part] == pytest.approx(share * number, abs=1.5)
-
-
 def test_the_set_is_what_is_learnt_from(nlp, tmp_path):
     folder = tmp_path / "train" / "openmentions"
     folder.mkdir(parents=True)
-    rows = [passage(i, text=f"{TEXT} {i}") for i in range(20)]
+    parts = ["train"] * 15 + ["validation"] * 3 + ["test"] * 2
+    rows = [passage(i, part, text=f"{TEXT} {i}") for i, part in enumerate(parts)]
     (folder / "openmentions.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     texts = [
         {doc.text for doc in read_set(tmp_path, name, nlp)}
@@ -78,3 +67,67 @@ def test_the_set_is_what_is_learnt_from(nlp, tmp_path):
     ]
     assert [len(one) for one in texts] == [15, 3, 2]
     assert len(set().union(*texts)) == 20
+
+
+FOLDER = Path(__file__).parents[1] / "assets" / "openmentions"
+RECORDS = [
+    json.loads(line)
+    for line in (FOLDER / "openmentions.jsonl").read_text("utf-8").splitlines()
+]
+TYPES = json.loads((FOLDER / "types.json").read_text("utf-8"))
+
+
+def test_counts_of_the_corpus(nlp):
+    sizes = {"PASSAGES": len(RECORDS), "MENTIONS": sum(len(r["mentions"]) for r in RECORDS)}
+    assert sizes == {"PASSAGES": 1334, "MENTIONS": 46190}
+    parts = Counter(record["part"] for record in RECORDS)
+    assert parts["validation"] / len(RECORDS) == pytest.approx(0.15, abs=0.01)
+    assert parts["test"] / len(RECORDS) == pytest.approx(0.1, abs=0.01)
+    report = Report()
+    read = list(read_openmentions(FOLDER / "openmentions.jsonl", nlp, report))
+    assert (len(read), report.errors) == (len(RECORDS), 0)
+    assert len({record["id"] for record in RECORDS}) == len(RECORDS)
+
+
+def test_the_datasheet_has_these_counts():
+    sheet = (FOLDER / "DATASHEET.md").read_text("utf-8")
+    assert f"| passages | {len(RECORDS):,}" in sheet
+    assert f"| mentions | {sum(len(r['mentions']) for r in RECORDS):,}" in sheet
+
+
+def test_mentions_begin_and_end_in_their_text():
+    for record in RECORDS:
+        text = record["text"]
+        places = [(start, end) for start, end, *_ in record["mentions"]]
+        assert len(set(places)) == len(places), record["id"]
+        for start, end in places:
+            assert 0 <= start < end <= len(text), record["id"]
+            assert text[start:end] == text[start:end].strip(), record["id"]
+
+
+def test_types_are_defined():
+    counts = Counter(m[3] for record in RECORDS for m in record["mentions"])
+    assert {fine for fine, count in counts.items() if count >= 2} == set(TYPES["fine"])
+    classes = {m[4] for record in RECORDS for m in record["mentions"]}
+    assert classes == set(TYPES["classes"])
+    assert all(len(one["definitions"]) >= 2 for one in TYPES["classes"].values())
+    for fine, entry in TYPES["fine"].items():
+        assert entry["mentions"] == counts[fine]
+        assert entry["definition"] and entry["broader"], fine
+
+
+def eight_words(text):
+    words = [word.lower() for word in re.findall(r"\w+", text)]
+    return {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
+
+
+@needs_shared
+def test_no_passage_shares_eight_words_with_a_benchmark(nlp):
+    ours = {run: record["id"] for record in RECORDS for run in eight_words(record["text"])}
+    for name in BENCHMARKS:
+        try:
+            texts = [doc.text for doc in read_set(SHARED / "data", name, nlp)]
+        except FileNotFoundError:
+            continue
+        shared = {ours[run] for text in texts for run in eight_words(text) & ours.keys()}
+        assert not shared, name
