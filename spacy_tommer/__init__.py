@@ -11,8 +11,8 @@ from .version import __version__
 __all__ = ["COLORS", "__version__", "add", "load", "render"]
 
 
-# spaCy imports the package for its colours, which need no transformers: these two functions
-# import what they need when they are called.
+# spaCy imports the package for its colours, which do not need transformers. So these two
+# functions import it only when they are called.
 
 
 def load(name: Union[str, Path] = "minilm", **settings: Any) -> Language:
@@ -20,9 +20,9 @@ def load(name: Union[str, Path] = "minilm", **settings: Any) -> Language:
 
     name (Union[str, Path]): Name of a shipped model; or a folder with a saved pipeline
         or a released ToMMeR checkpoint (definition.json and parameters).
-    settings (Any): `disable`, `exclude` and `config`, as `spacy.load` has them.
+    settings (Any): `disable`, `exclude` and `config`, as for `spacy.load`.
     RETURNS (Language): The pipeline: transformer, tommer and tommer_cleaner. ValueError is
-        raised where there is none of that name.
+        raised if no model or folder has this name, or if its files are damaged.
     """
     from .pipelines import load
 
@@ -36,14 +36,14 @@ def add(
     before: Optional[str] = None,
     after: Optional[str] = None,
 ) -> Language:
-    """Add transformer, tommer and tommer_cleaner to a pipeline that exists.
+    """Add transformer, tommer and tommer_cleaner to an existing pipeline.
 
-    nlp (Language): The pipeline, which is changed.
-    name (Union[str, Path]): What `load` takes.
-    before (Optional[str]): Component that they stand before; by default they are the last.
-    after (Optional[str]): Component that they stand after. The cleaner keeps to the end.
-    RETURNS (Language): The same pipeline. ValueError is raised where it has a tommer, or
-        where components after the new ones read the hidden states of another transformer.
+    nlp (Language): The pipeline, changed in place.
+    name (Union[str, Path]): Name of a shipped model, or a folder, as for `load`.
+    before (Optional[str]): Component to insert them before; by default they are the last.
+    after (Optional[str]): Component to insert them after. The cleaner is always the last.
+    RETURNS (Language): The same pipeline. ValueError is raised if it has a tommer, or if
+        components after the new ones read the hidden states of another transformer.
     """
     from .pipelines import add
 

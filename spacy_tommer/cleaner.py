@@ -1,4 +1,4 @@
-"""The `tommer_cleaner` component: drops hidden states, which are large."""
+"""The `tommer_cleaner` component, which drops hidden states."""
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -8,18 +8,18 @@ from spacy.tokens import Doc
 def make_cleaner(nlp: Language, name: str) -> "Cleaner":
     """Construct a component that drops the hidden states of each Doc, and nothing else.
 
-    It moves to the end of the pipeline whenever a component is added after it, since those
-    that read hidden states must stand before it.
+    It moves to the end of the pipeline when a component is added after it, since components
+    that read hidden states must precede it.
     """
     return Cleaner(nlp, name)
 
 
 class Cleaner:
-    """Pipeline component that drops `doc._.trf_data`. spaCy's doc_cleaner would drop
-    `doc.tensor`, too, without which `token.vector` and `span.as_doc()` fail.
+    """Drop `doc._.trf_data`. spaCy's doc_cleaner would also drop `doc.tensor`, which
+    `token.vector` and `span.as_doc()` need.
 
-    nlp (Language): The pipeline whose end it keeps to.
-    name (str): Name of the component there.
+    nlp (Language): The pipeline, at whose end the component stays.
+    name (str): Name of the component in the pipeline.
     """
 
     def __init__(self, nlp: Language, name: str) -> None:
@@ -28,12 +28,12 @@ class Cleaner:
 
     @property
     def name(self) -> str:
-        """RETURNS (str): Name of the component in its pipeline."""
+        """Name of the component in its pipeline."""
         return self._name
 
     @name.setter
     def name(self, name: str) -> None:
-        # spaCy sets the names of all components whenever the pipeline has changed.
+        # spaCy sets the names of all components when the pipeline changes.
         self._name = name
         components = self.nlp._components
         place = next((i for i, (_, pipe) in enumerate(components) if pipe is self), None)
@@ -44,11 +44,7 @@ class Cleaner:
                     pipe.name = other
 
     def __call__(self, doc: Doc) -> Doc:
-        """Drop the hidden states of a Doc.
-
-        doc (Doc): The Doc.
-        RETURNS (Doc): The same Doc.
-        """
+        """Drop the hidden states of a Doc, and return the same Doc."""
         if Doc.has_extension("trf_data"):
             doc._.trf_data = None
         return doc

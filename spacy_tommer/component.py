@@ -1,4 +1,5 @@
-"""The `tommer` component: writes nested mentions to doc.spans and flat ones to doc.ents."""
+"""The `tommer` component, which writes nested mentions to doc.spans and flat ones to
+doc.ents."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -31,7 +32,7 @@ from .settings import Setting, as_flag, as_key, as_optional_probability, as_prob
 
 
 class Tommer(Sealed, TrainablePipe):
-    """Pipeline component that finds entity mentions, nested and flat.
+    """Find entity mentions, nested and flat.
 
     All settings can be changed at any time: `nlp.get_pipe("tommer").threshold = 0.8`.
     """
@@ -54,7 +55,7 @@ class Tommer(Sealed, TrainablePipe):
         decoder: FlatDecoder = greedy_decode,
         scorer: Optional[Callable] = mention_score,
     ) -> None:
-        """Initialize the component; the arguments are those of `make_tommer`."""
+        """Initialize the component. The arguments are those of `make_tommer`."""
         install_score()
         self.vocab = nlp.vocab
         self.model = model
@@ -71,14 +72,14 @@ class Tommer(Sealed, TrainablePipe):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): The one label that the component assigns."""
+        """The one label that the component assigns."""
         return (self.label,)
 
     @property
     def threshold(self) -> float:
-        """RETURNS (float): Probability that a mention in doc.spans must exceed.
+        """Probability that a mention in doc.spans must exceed.
 
-        Setting it sets `flat_threshold`, too, unless that was set apart or is None.
+        Setting it also sets `flat_threshold`, unless that was set separately or is None.
         """
         return self.cfg["threshold"]
 
@@ -90,8 +91,9 @@ class Tommer(Sealed, TrainablePipe):
 
     @property
     def flat_threshold(self) -> Optional[float]:
-        """RETURNS (Optional[float]): Probability that a mention in doc.ents must exceed,
-        never below `threshold`: an entity is always a mention. None leaves doc.ents alone.
+        """Probability that a mention in doc.ents must exceed. It is never below
+        `threshold`, since an entity is always a mention. With None, doc.ents is not
+        written.
         """
         own = self.cfg["flat_threshold"]
         return None if own is None else max(own, self.threshold)
@@ -102,10 +104,10 @@ class Tommer(Sealed, TrainablePipe):
         self.flat_follows = False
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Find the mentions of a stream of Docs, in batches that are bounded in tokens too.
+        """Find the mentions of a stream of Docs, in batches of bounded size in tokens.
 
         stream (Iterable[Doc]): The Docs, with hidden states.
-        batch_size (int): Most Docs at once.
+        batch_size (int): Most Docs in a batch.
         YIELDS (Doc): The Docs, in order.
         """
         for docs in batch_by_tokens(stream, batch_size):
@@ -124,7 +126,7 @@ class Tommer(Sealed, TrainablePipe):
         """Write mentions to doc.spans, and a flat segmentation to doc.ents.
 
         docs (Iterable[Doc]): The Docs.
-        scores (list[Ragged]): What `predict` returned.
+        scores (list[Ragged]): The span logits that `predict` returned.
         """
         docs = list(docs)
         mentions = self.decode(docs, scores, self.threshold)
@@ -160,7 +162,7 @@ class Tommer(Sealed, TrainablePipe):
         """Write the flat segmentation to doc.ents.
 
         docs (Sequence[Doc]): The Docs.
-        mentions (Mentions): Their mentions that may be taken.
+        mentions (Mentions): The mentions above `flat_threshold`, which may overlap.
         """
         free = np.ones(mentions.offsets[-1], dtype="bool")
         earlier = [list(doc.ents) for doc in docs]
@@ -191,9 +193,8 @@ class Tommer(Sealed, TrainablePipe):
         """Learn from a batch of examples whose predicted Docs carry hidden states.
 
         examples (Iterable[Example]): The examples.
-        drop (float): The dropout rate, of which the head makes no use.
-        sgd (Optional[Optimizer]): The optimizer.
-        losses (Optional[dict[str, float]]): Losses by component, updated.
+        drop (float): The dropout rate. It is ignored: the head has no dropout.
+        losses (Optional[dict[str, float]]): Losses by component, updated in place.
         RETURNS (dict[str, float]): The losses.
         """
         losses = {} if losses is None else losses
@@ -216,15 +217,15 @@ class Tommer(Sealed, TrainablePipe):
     ) -> tuple[float, Floats2d]:
         """Compute the balanced cross-entropy over every span of the band.
 
-        Gold is reference.spans[spans_key]; a Doc without that key is not annotated and
-        does not count, and neither do the spans of reference.spans["ignored"]. Where a
-        teacher's probabilities of all spans are in reference.user_data["mention_targets"],
+        Gold is reference.spans[spans_key]. A Doc without that key is not annotated and
+        does not count, and neither do the spans of reference.spans["ignored"]. If
+        reference.user_data["mention_targets"] has a teacher's probabilities of all spans,
         the loss is the cross-entropy with these (dense distillation, section 2.3).
 
         examples (Sequence[Example]): The examples.
-        scores (list[Ragged]): The span logits of their predicted Docs.
+        scores (list[Ragged]): The span logits of their predicted Docs. (units, L)
         RETURNS (tuple[float, Floats2d]): The loss, and its gradient with respect to the
-            logits of all Docs, one Doc after the other. (N, L)
+            logits of all Docs, concatenated. (N, L)
         """
         xp = self.model.ops.xp
         targets, counted = [], []
@@ -252,7 +253,8 @@ class Tommer(Sealed, TrainablePipe):
         )
 
     def align(self, example: Example, key: str) -> list[Span]:
-        """Map gold spans to the tokens of the predicted Doc, as far as they fit."""
+        """Map gold spans to the tokens of the predicted Doc. Spans that do not align with
+        tokens are left out."""
         return fit_spans(example, example.reference.spans.get(key, []))
 
     def initialize(
@@ -262,13 +264,14 @@ class Tommer(Sealed, TrainablePipe):
         nlp: Optional[Language] = None,
         pretrained: Optional[str] = None,
     ) -> None:
-        """Take a shipped head, or make a new one unless there is one.
+        """Load a shipped head, or make a new one unless the model has one.
 
-        get_examples (Callable[[], Iterable[Example]]): Gives a sample of the examples.
-        nlp (Optional[Language]): The pipeline, whose transformer gives the sample its
-            hidden states.
-        pretrained (Optional[str]): Name of a shipped head to start from, such as
-            "minilm". Its backbone must be the transformer of the pipeline.
+        get_examples (Callable[[], Iterable[Example]]): Returns a sample of the examples.
+            ValueError is raised if no gold Doc has mentions.
+        nlp (Optional[Language]): The pipeline. Its transformer computes the hidden states
+            if the sample has none.
+        pretrained (Optional[str]): Name of a shipped head to start from, such as "minilm".
+            ValueError is raised if the transformer of the pipeline is not its backbone.
         """
         sample = list(islice(get_examples(), 100))
         validate_examples(sample, "Tommer.initialize")
@@ -291,7 +294,8 @@ class Tommer(Sealed, TrainablePipe):
         self.model.initialize(X=[doc])
 
     def with_states(self, doc: Doc, nlp: Optional[Language]) -> Doc:
-        """Give a Doc hidden states, also from a transformer that is frozen."""
+        """Compute the hidden states of a Doc if it has none, also with a frozen
+        transformer."""
         pipes = nlp.components if nlp is not None else []
         for _, pipe in pipes:
             if isinstance(pipe, Transformer) and doc._.trf_data is None:

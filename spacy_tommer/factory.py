@@ -1,4 +1,4 @@
-"""The factory of the `tommer` component, with its defaults."""
+"""The factory of the `tommer` component, and its default settings."""
 
 from collections.abc import Callable
 from typing import Optional
@@ -63,18 +63,18 @@ def make_tommer(
     decoder: FlatDecoder,
     scorer: Optional[Callable],
 ) -> Tommer:
-    """Construct a Tommer component, which finds the entity mentions of a text in the
-    hidden states of a transformer that comes before it.
+    """Construct a Tommer component, which finds entity mentions from the hidden states of a
+    transformer. ValueError is raised if no component before it writes hidden states.
 
     model (Model[List[Doc], List[Ragged]]): The model, which scores spans of units.
     spans_key (str): Key of doc.spans for the mentions, and for gold ones in training.
     label (str): Label of the mentions, in doc.spans and in doc.ents.
     threshold (float): Probability that a mention in doc.spans must exceed.
-    flat_threshold (Optional[float]): Probability that one in doc.ents must exceed, if it is
-        above `threshold`; None leaves doc.ents alone.
-    overwrite_ents (bool): Whether mentions win over entities of earlier components.
-    decoder (FlatDecoder): How the mentions of doc.ents are picked: spacy_tommer.greedy.v1
-        or spacy_tommer.best_flat.v1.
+    flat_threshold (Optional[float]): Probability that a mention in doc.ents must exceed; at
+        least `threshold` is used. With None, doc.ents is not written.
+    overwrite_ents (bool): Whether mentions replace entities of earlier components.
+    decoder (FlatDecoder): The function that picks the mentions of doc.ents:
+        spacy_tommer.greedy.v1 or spacy_tommer.best_flat.v1.
     scorer (Optional[Callable]): The scoring method.
     """
     if not any(
@@ -83,8 +83,7 @@ def make_tommer(
     ):
         raise ValueError(
             f"{name!r} reads hidden states, and no component before it writes any. Add "
-            f"both "
-            "to this pipeline, with the head of a shipped model:\n"
+            "both to this pipeline, with the head of a shipped model:\n"
             '    spacy_tommer.add(nlp, "minilm")\n'
             "or load a ready pipeline:\n"
             '    nlp = spacy_tommer.load("minilm")\n'

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Write files and folders that appear complete or not at all."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file under another name and then rename it.
 
     path (Path): The file.
-    write (Callable[[Path], Any]): Writes to the path that it is given.
+    write (Callable[[Path], Any]): Function that writes to the path passed to it.
     """
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -27,22 +27,18 @@ def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def write_text_aside(path: Path, text: str) -> None:
-    """Write a text in UTF-8 under another name and then rename it.
-
-    path (Path): The file.
-    text (str): The text.
-    """
+    """Write a text file in UTF-8 under another name and then rename it."""
     write_aside(path, lambda aside: aside.write_text(text, "utf-8"))
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder that appears whole or not at all, in place of the one that is there.
+    """Create a folder that appears complete or not at all, and replaces an existing one.
 
     folder (Path): The folder.
-    YIELDS (Path): A folder beside it to write to, which takes its name at the end of the
-        `with` block. One that a killed run left is removed. Its name begins with a dot:
-        spaCy does not read such folders.
+    YIELDS (Path): A temporary folder to write to, which is renamed at the end of the
+        `with` block. One that a killed run left is removed first. Its name starts with a
+        dot, so that spaCy does not read it.
     """
     aside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -57,9 +53,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 class ShardWriter:
-    """Collect Docs and write them in shards. To be used in a `with` statement.
+    """Collect Docs and write them in shards. Use it in a `with` statement.
 
-    folder (Path): The folder, made if need be; it must not hold shards yet.
+    folder (Path): The folder, created if necessary. FileExistsError is raised if it has
+        shards.
     size (int): Docs in a shard.
     """
 
@@ -87,10 +84,7 @@ class ShardWriter:
         self.flush()
 
     def add(self, doc: Doc) -> None:
-        """Add a Doc.
-
-        doc (Doc): The Doc; its spans, scores and entities are kept.
-        """
+        """Add a Doc, with its spans, scores and entities."""
         self.docs.add(doc)
         if len(self.docs) >= self.size:
             self.flush()

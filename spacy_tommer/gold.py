@@ -1,10 +1,9 @@
-"""The one check of gold spans, whichever way they come in: converted, cached, trained on or
-scored.
+"""Check gold spans before conversion, caching, training and scoring.
 
-A Doc without the key is not annotated: it is left out, and told. An empty group says that
-the text has no entity. Gold spans are cut to their visible text, since nothing else is
-ever found; those that hold none, or that no tokens of the pipeline fit, are left out and
-counted.
+A Doc without the key is not annotated: it is left out, with a warning. An empty group means
+that the text has no entity. Gold spans are trimmed to their visible text, as predicted
+mentions also are. Spans without visible text, and spans that do not align with tokens of
+the pipeline, are left out and counted.
 """
 
 import warnings
@@ -37,8 +36,7 @@ Place = tuple[int, int]
 
 
 class GoldCheck:
-    """Counts what is wrong with the gold of some Docs. A span that several groups of a Doc
-    hold counts once."""
+    """Count problems in the gold of Docs. A span in several groups of a Doc counts once."""
 
     def __init__(self) -> None:
         self.texts = 0
@@ -46,7 +44,7 @@ class GoldCheck:
         self.places: dict[str, set[tuple[int, int, int]]] = {key: set() for key in PROBLEMS}
 
     def add_doc(self, doc: Doc) -> None:
-        """Begin to count for another Doc."""
+        """Start counting for another Doc."""
         self.texts += 1
         self.annotated.update(key for key in doc.spans if key != IGNORED)
         self.annotated[ENTS] += doc.has_annotation("ENT_IOB")
@@ -55,12 +53,13 @@ class GoldCheck:
         """Count a span of the latest Doc.
 
         problem (str): A key of `PROBLEMS`.
+        span (Span): The span that has the problem.
         """
         self.places[problem].add((self.texts, span.start_char, span.end_char))
 
     def counts(self) -> Counter[str]:
-        """RETURNS (Counter[str]): The number of texts, of spans with each problem, and of
-        texts that have each key, as "key:mentions"."""
+        """Count the texts, the spans with each problem, and the texts that have each key,
+        such as "key:mentions"."""
         counts = Counter({key: len(places) for key, places in self.places.items()})
         counts[TEXTS] = self.texts
         counts.update({f"key:{key}": number for key, number in self.annotated.items()})
@@ -68,11 +67,12 @@ class GoldCheck:
 
 
 def visible_part(text: str, start: int, end: int) -> Optional[Place]:
-    """Cut white space and invisible characters off the edges of a stretch of text.
+    """Trim white space and invisible characters from the edges of a stretch of text.
 
-    start (int): Its first character.
-    end (int): Its end, exclusive.
-    RETURNS (Optional[Place]): What remains, or None if nothing visible does.
+    text (str): The whole text.
+    start (int): Start of the stretch, in characters.
+    end (int): End (exclusive) of the stretch, in characters.
+    RETURNS (Optional[Place]): Start and end of the rest, or None if nothing is visible.
     """
     while start < end and not is_visible(text[start]):
         start += 1
@@ -82,15 +82,15 @@ def visible_part(text: str, start: int, end: int) -> Optional[Place]:
 
 
 def is_visible(char: str) -> bool:
-    """Tell whether a character is neither white space nor invisible."""
+    """Check whether a character is neither white space nor invisible."""
     return char.isalnum() or not (char.isspace() or category(char) in INVISIBLE)
 
 
 def visible_span(span: Span) -> Optional[Span]:
-    """Cut tokens without visible text off the edges of a span.
+    """Trim tokens without visible text from the edges of a span.
 
-    RETURNS (Optional[Span]): What remains, the span itself if that is all of it, or None if
-        nothing visible does.
+    RETURNS (Optional[Span]): The rest, which is the same object if nothing was trimmed; or
+        None if nothing is visible.
     """
     start, end = span.start, span.end
     while start < end and not any(map(is_visible, span.doc[start].text)):
@@ -103,10 +103,10 @@ def visible_span(span: Span) -> Optional[Span]:
 
 
 def visible_spans(spans: Iterable[Span]) -> list[Span]:
-    """Cut tokens without visible text off the edges of gold spans, for scoring.
+    """Trim tokens without visible text from the edges of gold spans, for scoring.
 
-    RETURNS (list[Span]): The spans that hold visible text; one is kept of several that
-        become equal.
+    RETURNS (list[Span]): The spans that have visible text. Of several that become equal,
+        one is kept.
     """
     found = (visible_span(span) for span in spans)
     return list(dict.fromkeys(span for span in found if span is not None))
@@ -115,6 +115,7 @@ def visible_spans(spans: Iterable[Span]) -> list[Span]:
 def gold_spans(doc: Doc, key: str = MENTIONS) -> Optional[Sequence[Span]]:
     """Get the gold spans of a Doc.
 
+    doc (Doc): The gold Doc.
     key (str): Key of doc.spans, or "ents" for doc.ents.
     RETURNS (Optional[Sequence[Span]]): The spans, or None if the Doc is not annotated.
     """
@@ -128,9 +129,10 @@ def fit_spans(
 ) -> list[Span]:
     """Map gold spans to the tokens of the predicted Doc.
 
+    example (Example): The gold Doc as reference, and the predicted Doc.
     spans (Iterable[Span]): Spans of the reference.
-    check (Optional[GoldCheck]): Counts those that are cut or left out.
-    RETURNS (list[Span]): Spans of the predicted Doc, each pair of place and label once.
+    check (Optional[GoldCheck]): Counts the spans that are trimmed or left out.
+    RETURNS (list[Span]): Spans of the predicted Doc, each start, end and label once.
     """
     spans = list(spans)
     if not spans:
@@ -164,12 +166,12 @@ def fit_spans(
 
 
 def problems(counts: Counter[str], keys: Iterable[str] = ()) -> list[str]:
-    """Say what is wrong with the gold of a corpus.
+    """Describe the problems in the gold of a corpus.
 
-    counts (Counter[str]): The sum of what `GoldCheck.counts` returned.
-    keys (Iterable[str]): Keys that every annotated text has; if empty, all keys of
-        doc.spans that some text has, or else doc.ents.
-    RETURNS (list[str]): A line for each kind of fault; none if there is no fault.
+    counts (Counter[str]): The sum of the counts of `GoldCheck.counts`.
+    keys (Iterable[str]): Keys that every annotated text has; by default all keys of
+        doc.spans that some text has, or doc.ents if there are none.
+    RETURNS (list[str]): A line for each kind of problem.
     """
     lines = [f"{counts[key]:,} {text}" for key, text in PROBLEMS.items() if counts[key]]
     named = [key.removeprefix("key:") for key in counts if key.startswith("key:")]
@@ -185,21 +187,22 @@ def problems(counts: Counter[str], keys: Iterable[str] = ()) -> list[str]:
 
 
 def warn_of_problems(counts: Counter[str], where: str, keys: Iterable[str] = ()) -> None:
-    """Warn of what is wrong with the gold of a corpus, in one warning for all of it.
+    """Issue one warning for all problems in the gold of a corpus.
 
-    counts (Counter[str]): The sum of what `GoldCheck.counts` returned.
-    where (str): What to name as the place of the gold.
-    keys (Iterable[str]): As in `problems`.
+    counts (Counter[str]): The sum of the counts of `GoldCheck.counts`.
+    where (str): Name of the corpus in the message.
+    keys (Iterable[str]): Keys that every annotated text has, as for `problems`.
     """
     if lines := problems(counts, keys):
         warnings.warn(f"Gold of {where}: {'; '.join(lines)}.", stacklevel=3)
 
 
 def check_examples(examples: Iterable[Example], key: str = MENTIONS) -> Counter[str]:
-    """Check the gold of examples, and warn once of what is wrong.
+    """Check the gold of examples, and warn once of all problems.
 
-    key (str): Key of doc.spans that is learnt from, or "ents" for doc.ents.
-    RETURNS (Counter[str]): What `problems` understands.
+    examples (Iterable[Example]): Gold Docs as references, and predicted Docs.
+    key (str): Key of doc.spans that has the gold, or "ents" for doc.ents.
+    RETURNS (Counter[str]): The counts of `GoldCheck.counts`.
     """
     check = GoldCheck()
     for example in examples:

@@ -1,4 +1,4 @@
-"""One lock around what runs outside Python, which a fork waits for."""
+"""One lock around all computation outside Python. A fork waits for it."""
 
 import os
 import threading
@@ -7,13 +7,13 @@ import torch
 
 PARALLELISM = "TOKENIZERS_PARALLELISM"
 
-# Held by the thread that runs tokenizer, language model or a head: hooks on the model catch
-# the passes of all threads, and a child that is forked during a pass would keep its hooks,
-# settings and locks for good.
+# Held by the thread that runs the tokenizer, the language model or a head. Hooks on the
+# model see the passes of all threads, and a child that is forked during a pass would keep
+# its hooks, settings and locks.
 COMPUTING = threading.RLock()
 
 
-# Whether the variable was set for the time of a fork.
+# Whether `before_fork` set the environment variable.
 unset = False
 
 
@@ -28,14 +28,14 @@ def before_fork() -> None:
 
 
 def after_fork_in_parent() -> None:
-    """Go on, and let the tokenizer use its threads again."""
+    """Release the lock, and let the tokenizer use its threads again."""
     if unset:
         del os.environ[PARALLELISM]
     COMPUTING.release()
 
 
 def after_fork_in_child() -> None:
-    """Go on, and keep torch from waiting for threads that only the parent has."""
+    """Release the lock, and keep torch from waiting for threads of the parent."""
     COMPUTING.release()
     torch.set_num_threads(1)
 

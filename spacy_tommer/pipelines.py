@@ -1,4 +1,4 @@
-"""Ready pipelines: transformer, tommer and tommer_cleaner; shipped, saved or released."""
+"""Load pipelines that find mentions, and add their components to other pipelines."""
 
 import warnings
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from .version import __version__
 
 Names = Union[str, Iterable[str]]
 
-# What `spacy package` writes about a shipped pipeline.
+# The meta of a shipped pipeline, which `spacy package` writes.
 SHIPPED_META = {
     "description": "Entity mentions, nested and flat, from an early block of a language "
     "model",
@@ -58,7 +58,8 @@ def load(
     exclude (Union[str, Iterable[str]]): Components that are not loaded.
     config (Optional[dict[str, Any]]): Settings to change, nested or in dot notation:
         {"components.tommer.threshold": 0.5}.
-    RETURNS (Language): The pipeline. ValueError is raised where there is none of that name.
+    RETURNS (Language): The pipeline. ValueError is raised if no model or folder has this
+        name, or if its files are damaged.
     """
     if not isinstance(name, (str, Path)) or not str(name):
         raise ValueError(
@@ -94,9 +95,9 @@ def load(
 def load_saved(folder: Path, **settings: Any) -> Language:
     """Load a saved pipeline.
 
-    folder (Path): The folder.
-    settings (Any): Arguments of `spacy.load`.
-    RETURNS (Language): The pipeline. ValueError, which names the folder, is raised where
+    folder (Path): The folder of the pipeline.
+    settings (Any): Keyword arguments of `spacy.load`.
+    RETURNS (Language): The pipeline. ValueError, with the name of the folder, is raised if
         its files are damaged.
     """
     try:
@@ -106,8 +107,7 @@ def load_saved(folder: Path, **settings: Any) -> Language:
     except Exception as error:  # parsers of damaged files raise errors of all kinds
         raise ValueError(
             f"The pipeline in {folder} is damaged ({type(error).__name__}: {error}). Copy "
-            f"or "
-            "save it again."
+            "or save it again."
         ) from error
 
 
@@ -116,11 +116,12 @@ def build(
 ) -> Language:
     """Build a pipeline around a head.
 
-    config (Config): Its config; what is missing gets its default.
+    config (Config): The config. Missing settings have their default values.
     overrides (dict[str, Any]): Settings to change, in dot notation.
-    head (MentionHead): The head.
-    chosen (Any): `disable` and `exclude`, as `spacy.load` has them.
-    RETURNS (Language): The pipeline, with the weights of its backbone.
+    head (MentionHead): The head of the tommer component.
+    chosen (Any): `disable` and `exclude`, as for `spacy.load`.
+    RETURNS (Language): The pipeline, with the weights of its backbone. ValueError is raised
+        if the states of the backbone do not have the width of the head.
     """
     config = config.merge(util.dot_to_dict(overrides))
     nlp = util.load_model_from_config(config, auto_fill=True, **chosen)
@@ -139,11 +140,10 @@ def build(
 
 
 def released_config(head: MentionHead, definition: dict[str, Any]) -> Config:
-    """Describe the pipeline of a released ToMMeR checkpoint.
+    """Make the config of the pipeline for a released ToMMeR checkpoint.
 
-    head (MentionHead): Its head.
-    definition (dict[str, Any]): Its definition.
-    RETURNS (Config): The config.
+    head (MentionHead): The head of the checkpoint.
+    definition (dict[str, Any]): The source of its states: "llm_name" and "layer".
     """
     config = Config().from_disk(MODELS / "released.cfg")
     components = config["components"]
@@ -162,21 +162,20 @@ def add(
     before: Optional[str] = None,
     after: Optional[str] = None,
 ) -> Language:
-    """Add transformer, tommer and tommer_cleaner to a pipeline that exists.
+    """Add transformer, tommer and tommer_cleaner to an existing pipeline.
 
-    nlp (Language): The pipeline, which is changed.
-    name (Union[str, Path]): What `load` takes.
-    before (Optional[str]): Component that they stand before; by default they are the last.
-    after (Optional[str]): Component that they stand after. The cleaner keeps to the end.
-    RETURNS (Language): The same pipeline. ValueError is raised where it has a tommer, or
-        where components after the new ones read the hidden states of another transformer.
+    nlp (Language): The pipeline, changed in place.
+    name (Union[str, Path]): Name of a shipped model, or a folder, as for `load`.
+    before (Optional[str]): Component to insert them before; by default they are the last.
+    after (Optional[str]): Component to insert them after. The cleaner is always the last.
+    RETURNS (Language): The same pipeline. ValueError is raised if it has a tommer, or if
+        components after the new ones read the hidden states of another transformer.
     """
     if not isinstance(nlp, Language):
         raise ValueError(f"`nlp` is a pipeline of spaCy, and not {nlp!r}.")
     if any(nlp.get_pipe_meta(other).factory == "tommer" for other in nlp.component_names):
         raise ValueError(
-            "The pipeline has a tommer already. To take another model, remove the old "
-            "one:\n"
+            "The pipeline has a tommer already. To use another model, remove the old one:\n"
             '    for name in ("tommer", "transformer"):\n'
             "        nlp.remove_pipe(name)"
         )
@@ -195,7 +194,7 @@ def add(
         "transformer" if "transformer" not in nlp.component_names else "tommer_transformer"
     )
     with warnings.catch_warnings():
-        # That word vectors differ matters to components that read these.
+        # W113 warns that word vectors differ, and these components read none.
         warnings.filterwarnings("ignore", message=".*W113")
         nlp.add_pipe("transformer", own, source=source, before=before, after=after)
         nlp.add_pipe("tommer", source=source, after=own)

@@ -1,4 +1,4 @@
-"""Hashes of the files of a saved component, so that damage is told when it is loaded."""
+"""Hashes of the files of a saved component, which detect damage when it is loaded."""
 
 import hashlib
 import json
@@ -10,23 +10,23 @@ FILE = "hashes.json"
 
 
 class Sealed:
-    """What a component does besides when it is saved and loaded; it stands before the class
-    of spaCy among its bases."""
+    """Write hashes when a component is saved, and check them when it is loaded. This class
+    must precede the class of spaCy among the bases."""
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save the component, and the hash of each of its files.
 
-        path (Union[str, Path]): Its folder.
-        exclude (Iterable[str]): What is not saved.
+        path (Union[str, Path]): The folder to write.
+        exclude (Iterable[str]): Names of parts that are not saved, such as "vocab".
         """
         super().to_disk(path, exclude=exclude)  # type: ignore[misc]
         seal(Path(path))
 
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> Any:
-        """Load the component. ValueError, which names the file, is raised for damaged ones.
+        """Load the component. ValueError, with the name of the file, is raised for damage.
 
-        path (Union[str, Path]): Its folder.
-        exclude (Iterable[str]): What is not loaded.
+        path (Union[str, Path]): The folder to read.
+        exclude (Iterable[str]): Names of parts that are not loaded, such as "vocab".
         RETURNS (Any): The component.
         """
         check_seal(Path(path))
@@ -34,7 +34,7 @@ class Sealed:
             return super().from_disk(path, exclude=exclude)  # type: ignore[misc]
         except Exception as error:  # a parser of damaged files raises errors of all kinds
             raise ValueError(
-                f"The files in {path} are damaged, or of another version: "
+                f"The files in {path} are damaged, or from another version: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
@@ -42,8 +42,7 @@ class Sealed:
 def file_hashes(folder: Path) -> dict[str, str]:
     """Hash the files of a folder.
 
-    folder (Path): The folder.
-    RETURNS (dict[str, str]): SHA-256 in hexadecimal by name.
+    RETURNS (dict[str, str]): SHA-256 in hexadecimal by file name.
     """
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -53,19 +52,15 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def seal(folder: Path) -> None:
-    """Write the hashes of the files of a folder beside them.
-
-    folder (Path): The folder.
-    """
+    """Write the hashes of the files of a folder to a file in it."""
     content = json.dumps(file_hashes(folder), indent=2)
     (folder / FILE).write_text(content, encoding="utf-8")
 
 
 def check_seal(folder: Path) -> None:
-    """Compare the files of a folder with their hashes; there are none in a folder that was
-    saved before version 0.2.
+    """Compare the files of a folder with their hashes, if it has any.
 
-    folder (Path): The folder. ValueError, which names the file, is raised for damage.
+    folder (Path): The folder. ValueError, with the name of the file, is raised for damage.
     """
     path = folder / FILE
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Settings of a component: checked when they are set, at any time, and saved with it."""
+"""Settings of a component, which are checked when they are set and saved with it."""
 
 from collections.abc import Callable
 from typing import Any, Optional
@@ -8,10 +8,10 @@ from spacy.pipeline.trainable_pipe import TrainablePipe
 
 
 class Setting:
-    """A setting of a component, kept in its `cfg`.
+    """Check a setting of a component and keep it in `cfg`.
 
     convert (Callable[[str, Any], Any]): Takes the name of the setting and a new value, and
-        returns the value to keep. It raises ValueError where the value is not allowed.
+        returns the value to keep. It raises ValueError if the value is not allowed.
     """
 
     def __init__(self, convert: Callable[[str, Any], Any]) -> None:

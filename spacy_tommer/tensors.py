@@ -11,7 +11,7 @@ def to_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     """Write tensors.
 
     tensors (dict[str, Tensor]): Tensors by name.
-    metadata (dict[str, str]): What else the header shall hold.
+    metadata (dict[str, str]): Further entries for the header.
     RETURNS (bytes): A whole safetensors file.
     """
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -22,8 +22,9 @@ def from_bytes(data: bytes, origin: str) -> tuple[dict[str, Tensor], dict[str, s
     """Read tensors.
 
     data (bytes): A whole safetensors file.
-    origin (str): Where it comes from, for the error.
-    RETURNS (tuple): Tensors by name, on the CPU, and the metadata.
+    origin (str): Where the bytes come from, for the error message.
+    RETURNS (tuple): Tensors by name, on the CPU, and the metadata. ValueError is raised for
+        bytes that are truncated or damaged.
     """
     try:
         tensors = safetensors.torch.load(data)
@@ -31,7 +32,7 @@ def from_bytes(data: bytes, origin: str) -> tuple[dict[str, Tensor], dict[str, s
         raise ValueError(
             f"{origin} is cut off or damaged ({error}). Copy or download it again."
         ) from error
-    # The header is JSON, its length the first eight bytes; the library gives its
-    # metadata for files only.
+    # The first eight bytes are the length of the header, which is JSON. The library returns
+    # the metadata of files only, not of bytes.
     length = int.from_bytes(data[:8], "little")
     return tensors, json.loads(data[8 : 8 + length]).get("__metadata__", {})

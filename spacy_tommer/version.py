@@ -1,4 +1,4 @@
-"""The version of the package, as its metadata tells it."""
+"""The version of the package, read from its metadata."""
 
 from importlib.metadata import version
 

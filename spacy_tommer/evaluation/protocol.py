@@ -153,8 +153,8 @@ def scored_spans(
         docs = [nlp.make_doc(text) for text in texts]
         states.attach(docs)
     else:
-        behind = nlp.pipe_names[nlp.pipe_names.index(name) :]
-        docs = list(nlp.pipe(texts, disable=behind))
+        after = nlp.pipe_names[nlp.pipe_names.index(name) :]
+        docs = list(nlp.pipe(texts, disable=after))
     return docs, pipe.decode(docs, pipe.predict(docs), FLOOR)
 
 
