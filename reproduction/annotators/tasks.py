@@ -22,8 +22,8 @@ Answer = Literal["yes", "no"]
 
 # Characters that annotators see on each side of a span.
 WIDTH = 300
-# A spreadsheet runs what begins so as a formula, also after blanks and separators. Cells that
-# begin with the mark of a text are marked, too, so that it can be taken away again.
+# A spreadsheet runs what begins so as a formula, also after blanks and separators. What
+# begins with the mark of a text is marked, too, so that marks can be taken away again.
 FORMULA = re.compile(r"'*[\s;,]*[=+\-@]|'*[\t\r]")
 COLUMNS = ("id", "text", "verdict")
 
