@@ -11,8 +11,6 @@ from thinc.types import Ragged
 
 from ..keys import PROPOSED
 
-# Keys of doc.spans: typed entities, and in training texts the gold ones without types.
-
 
 def make_mention_suggester(spans_key: str = "mentions") -> Callable[..., Ragged]:
     """Make the suggester that is registered as spacy_tommer.mention_suggester.v1.
