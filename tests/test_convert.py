@@ -56,8 +56,9 @@ def data(tmp_path, monkeypatch):
 
 
 def test_a_share_of_a_set(data, tmp_path):
-    run("training", data, tmp_path / "all", "--sets", "craft,cyner")
-    run("training", data, tmp_path / "some", "--sets", "craft:0.5,cyner")
+    single = ("--passages", 0)
+    run("training", data, tmp_path / "all", "--sets", "craft,cyner", *single)
+    run("training", data, tmp_path / "some", "--sets", "craft:0.5,cyner", *single)
     for part in ("train", "dev"):
         whole, some = (
             {doc.text for doc in read(tmp_path / name / part / "craft")}
@@ -70,7 +71,8 @@ def test_a_share_of_a_set(data, tmp_path):
 
 def test_training(data, tmp_path):
     sets = "craft,cyner,btc"
-    out = run("training", data, tmp_path / "out", "--sets", sets, "--max-length", 3).stdout
+    given = ("--sets", sets, "--max-length", 3, "--passages", 0)
+    out = run("training", data, tmp_path / "out", *given).stdout
     train, dev = tmp_path / "out/train", tmp_path / "out/dev"
     assert {path.name for path in train.iterdir()} == set(sets.split(","))
     texts = [doc.text for doc in read(train) + read(dev)]
@@ -95,9 +97,47 @@ def test_training(data, tmp_path):
     assert f"craft: {n} texts with {n} mentions to train on, {160 - n} with" in out
 
 
+@pytest.mark.parametrize(
+    "most, lengths",
+    [
+        # Of 160 sentences of three tokens, 42 have 126 tokens, and 34 remain.
+        (128, [126, 126, 126, 102]),
+        (126, [126, 126, 126, 102]),
+        (125, [123] * 3 + [111]),
+        (480, [480]),
+        (2, [3] * 160),
+    ],
+)
+def test_passages(most, lengths, data, tmp_path):
+    args = ("--sets", "craft,btc", "--dev-share", 0, "--passages", most)
+    out = run("training", data, tmp_path / "out", *args).stdout
+    docs = read(tmp_path / "out/train/craft")
+    assert [len(doc) for doc in docs] == lengths
+    assert f"craft: {len(lengths)} texts with 160 mentions to train on, 0 with 0" in out
+    names = [span.text for doc in docs for span in doc.spans["mentions"]]
+    assert names == [f"cell {i}" for i in range(160)]
+    assert {span.label_ for doc in docs for span in doc.spans["entities"]} == {"X"}
+    assert all(doc.spans["mentions"].attrs["kinds"] == ["NAME", "TERM"] for doc in docs)
+    # Tweets have no neighbours.
+    assert len(read(tmp_path / "out/train/btc")) == 2
+
+
+def test_passages_are_split_in_runs_of_neighbours(data, tmp_path):
+    args = ("--sets", "craft", "--dev-share", 0.5, "--passages", 6)
+    run("training", data, tmp_path / "out", *args)
+    sides = {
+        side: [int(doc[1].text) // 2 for doc in read(tmp_path / "out" / side)]
+        for side in ("train", "dev")
+    }
+    assert sorted(sides["train"] + sides["dev"]) == list(range(80))
+    runs = {number // 4 for number in sides["dev"]}
+    assert 4 <= len(runs) <= 16
+    assert sides["dev"] == [i for i in range(80) if i // 4 in runs]
+
+
 def test_the_split_is_by_seed_in_runs_of_neighbours(data, tmp_path):
     def split(seed, share=0.5):
-        args = ("--sets", "craft", "--seed", seed, "--dev-share", share)
+        args = ("--sets", "craft", "--seed", seed, "--dev-share", share, "--passages", 0)
         run("training", data, tmp_path / "out", *args)
         return [int(doc[1].text) for doc in read(tmp_path / "out/dev")]
 

@@ -110,8 +110,9 @@ def test_the_run_stops_above_the_limit(read, capsys):
 GUM = "GUM_news_ann.conllu"
 
 
-def gum_row(number, form, misc="_"):
-    return "\t".join([str(number), form, *"_______", misc]) + "\n"
+def gum_row(number, form, misc="_", tag="_", head="_"):
+    columns = [str(number), form, "_", tag, "_", "_", str(head), "_", "_", misc]
+    return "\t".join(columns) + "\n"
 
 
 def test_gum(read):
@@ -130,6 +131,32 @@ def test_gum(read):
     )
     found = [("Ann", "person"), ("Ann's dog", "animal")]
     assert read(read_gum, text, name=GUM) == [("Ann's dog won't eat.", found)]
+
+
+def test_names_of_gum(read):
+    """The head of a name is a proper noun. Without a head nothing is known."""
+
+    def rows(*heads):
+        return (
+            gum_row(1, "Ann", "Entity=(1-person-new(2-person-new)", "PROPN", heads[0])
+            + gum_row("1.1", "really", tag="PROPN", head="_")
+            + gum_row(2, "Lee", tag="PROPN", head=heads[1])
+            + gum_row(3, "fans", "Entity=1)", "NOUN", heads[2])
+            + gum_row(4, "left", tag="VERB", head=heads[3])
+        )
+
+    def labels(*heads):
+        ((_, found),) = read(read_gum, rows(*heads), name=GUM)
+        return dict(found)
+
+    found = {"Ann": "NAME", "Ann Lee fans": "person"}
+    assert labels(3, 1, 4, 0) == found
+    assert labels(3, 1, 0, 3) == found
+    assert labels(4, 1, 1, 0) == {"Ann": "NAME", "Ann Lee fans": "NAME"}
+    # Not known is the head of one word, or of all.
+    assert labels("_", 1, 4, 0) == {"Ann": "person", "Ann Lee fans": "person"}
+    assert labels(3, 1, "_", 0) == found
+    assert labels("_", "x", "", "-1") == {"Ann": "person", "Ann Lee fans": "person"}
 
 
 def test_gum_of_other_genres_is_left_out(nlp, tmp_path):

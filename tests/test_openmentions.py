@@ -9,6 +9,7 @@ import pytest
 import spacy
 from conftest import SHARED, needs_shared
 
+from reproduction.corpora import sets
 from reproduction.corpora.clean import clean
 from reproduction.corpora.openmentions import read_openmentions
 from reproduction.corpora.report import Report
@@ -55,18 +56,28 @@ def test_kinds_and_fine_types(nlp, tmp_path):
     assert found(kept, "mentions") == kinds[1:]
 
 
-def test_the_set_is_what_is_learnt_from(nlp, tmp_path):
-    folder = tmp_path / "train" / "openmentions"
-    folder.mkdir(parents=True)
+def test_the_set_is_what_is_learnt_from(nlp, tmp_path, monkeypatch):
+    folder = tmp_path / "openmentions"
+    folder.mkdir()
+    monkeypatch.setattr(sets, "ASSETS", tmp_path)
     parts = ["train"] * 15 + ["validation"] * 3 + ["test"] * 2
     rows = [passage(i, part, text=f"{TEXT} {i}") for i, part in enumerate(parts)]
     (folder / "openmentions.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     texts = [
-        {doc.text for doc in read_set(tmp_path, name, nlp)}
+        {doc.text for doc in read_set(tmp_path / "data", name, nlp)}
         for name in ("openmentions", "openmentions_validation", "openmentions_test")
     ]
     assert [len(one) for one in texts] == [15, 3, 2]
     assert len(set().union(*texts)) == 20
+
+
+def test_the_set_is_read_from_the_assets_only(nlp, tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "train" / "openmentions"
+    folder.mkdir(parents=True)
+    (folder / "openmentions.jsonl").write_text(json.dumps(passage(1)), "utf-8")
+    monkeypatch.setattr(sets, "ASSETS", tmp_path / "assets")
+    with pytest.raises(FileNotFoundError, match=r"assets/openmentions/openmentions\.jsonl"):
+        next(read_set(tmp_path / "data", "openmentions", nlp))
 
 
 FOLDER = Path(__file__).parents[1] / "assets" / "openmentions"
@@ -79,7 +90,7 @@ TYPES = json.loads((FOLDER / "types.json").read_text("utf-8"))
 
 def test_counts_of_the_corpus(nlp):
     sizes = {"PASSAGES": len(RECORDS), "MENTIONS": sum(len(r["mentions"]) for r in RECORDS)}
-    assert sizes == {"PASSAGES": 1334, "MENTIONS": 46190}
+    assert sizes == {"PASSAGES": 1334, "MENTIONS": 49457}
     parts = Counter(record["part"] for record in RECORDS)
     assert parts["validation"] / len(RECORDS) == pytest.approx(0.15, abs=0.01)
     assert parts["test"] / len(RECORDS) == pytest.approx(0.1, abs=0.01)

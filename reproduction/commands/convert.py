@@ -1,19 +1,29 @@
 """Write corpora as DocBins."""
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Optional
 
 import spacy
 import typer
+from spacy.language import Language
+from spacy.tokens import Doc
 
 from spacy_tommer.files import ShardWriter, whole_folder
 
 from ..corpora.clean import clean
+from ..corpora.kinds import MARKS, set_kinds
+from ..corpora.openmentions import read_sides
+from ..corpora.passages import join_sentences
 from ..corpora.pile_ner import read_pile_ner
 from ..corpora.report import Report
 from ..corpora.seen import SeenTexts
 from ..corpora.sets import BENCHMARKS, TRAINING, find_files, read_set
+from ..corpora.sides import Sides, drop_held_out
+from ..corpora.split import PASSAGE_RUN, RUN, by_chance
 from ..corpora.typed import read_typed
 from ..corpora.writing import SHARD, stream, write_benchmark, write_split
 from .options import Seed
@@ -24,6 +34,13 @@ Data = Annotated[
 Output = Annotated[Path, typer.Argument(help="Folder to write; it appears whole.")]
 Share = Annotated[float, typer.Option(min=0, max=1, help="Share of validation texts.")]
 MaxLength = Annotated[int, typer.Option(min=1, help="Most tokens of a mention.")]
+Passages = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Most tokens of a passage of neighbouring sentences; 0 for single sentences.",
+    ),
+]
 MaxErrors = Annotated[int, typer.Option(min=0, help="Broken records allowed in a set.")]
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -39,25 +56,63 @@ def training(
     dev_share: Share = 0.05,
     seed: Seed = 0,
     max_length: MaxLength = 25,
+    passages: Passages = 128,
     max_errors: MaxErrors = 100,
 ) -> None:
     """Write the corpora to learn from: OUTPUT/train/SET, and some texts to OUTPUT/dev/SET.
 
-    Texts that occur twice are kept once. What is dropped or repaired is printed.
+    Texts that occur twice are kept once. Those that OpenMentions holds out are dropped from
+    other sets, and those that it trains on are not for validation; its own validation part
+    is, whatever the share. What is dropped or repaired is printed.
     """
     nlp = spacy.blank("en")
     seen = SeenTexts()
+    sides = read_sides(find_files(data, "openmentions")[0])
     named = (entry.partition(":") for entry in sets.split(","))
     shares = {name: float(share or 1) for name, _, share in named}
     for name in shares:
         find_files(data, name)
+        if name not in MARKS:
+            raise ValueError(f"{name!r} is not to learn from. Known: {', '.join(MARKS)}.")
     with whole_folder(output / "train") as train, whole_folder(output / "dev") as dev:
         for name, share in shares.items():
             report = Report(max_errors)
-            docs = stream(read_set(data, name, nlp, report), nlp, name)
-            kept = clean(docs, nlp, max_length, seen, report)
-            write_split(kept, name, train / name, dev / name, seed, dev_share, share)
+            read = partial(
+                read_clean, data, nlp=nlp, max_length=max_length, seen=seen, report=report
+            )
+            split: Iterator[tuple[Doc, bool]]
+            if name == "openmentions":
+                held_out = ((doc, True) for doc in read("openmentions_validation"))
+                split = chain(by_chance(read(name), name, seed, 0.0, share), held_out)
+            else:
+                docs = join_sentences(read(name, sides=sides), passages)
+                run = PASSAGE_RUN if passages else RUN
+                split = by_chance(docs, name, seed, dev_share, share, sides, run)
+            kinds = MARKS[name]
+            write_split(
+                ((set_kinds(doc, kinds), is_dev) for doc, is_dev in split),
+                name,
+                train / name,
+                dev / name,
+            )
             print(report.summary())
+
+
+def read_clean(
+    data: Path,
+    name: str,
+    nlp: Language,
+    max_length: int,
+    seen: SeenTexts,
+    report: Report,
+    sides: Optional[Sides] = None,
+) -> Iterator[Doc]:
+    """Read a set, without texts and mentions that are of no use in training, and without
+    those that are held out, if sides are given."""
+    docs = stream(read_set(data, name, nlp, report), nlp, name)
+    if sides is not None:
+        docs = drop_held_out(docs, sides, report)
+    return clean(docs, nlp, max_length, seen, report)
 
 
 @app.command()
@@ -77,7 +132,7 @@ def pile_ner(
     with whole_folder(output / "train") as train, whole_folder(output / "dev") as dev:
         docs = stream(read_pile_ner(source, nlp, report), nlp, "pile_ner")
         kept = clean(docs, nlp, max_length, SeenTexts(), report)
-        write_split(kept, "pile_ner", train, dev, seed, dev_share)
+        write_split(by_chance(kept, "pile_ner", seed, dev_share), "pile_ner", train, dev)
         print(report.summary())
 
 

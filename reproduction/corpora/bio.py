@@ -2,6 +2,7 @@
 blank line after a sentence. A sentence with a broken line is left out as a whole."""
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
@@ -11,6 +12,7 @@ from spacy.tokens import Doc
 
 from .gold import gold_doc
 from .lines import read_lines
+from .passages import DOCUMENT
 from .report import Broken, Report
 from .tags import IOB1, REPAIRED, find_scheme, is_tag, tag_spans
 
@@ -45,7 +47,8 @@ def read_bio(
     tags (Optional[Sequence[int]]): Numbers of the columns with tags, -1 for the last;
         several hold nested entities. None for the last one, and for those before it that
         share its labels.
-    YIELDS (Doc): A sentence with its gold mentions.
+    YIELDS (Doc): A sentence with its gold mentions, and its document if -DOCSTART- lines
+        tell.
     """
     silent = Report(max_errors=report.max_errors, shown=0)
     if token is None:
@@ -58,6 +61,7 @@ def read_bio(
     scheme = find_scheme(tag_rows(sentences(path, silent), tags))
     if scheme:
         report.count(f"file with tags of the scheme {scheme}")
+    starts = [number for number, line in read_lines(path, silent) if DOCSTART in line]
     wanted = max(2, token + 1, *(column + 1 for column in tags))
     for rows in sentences(path, report):
         with report.skipping(path, rows[0][0]):
@@ -76,7 +80,10 @@ def read_bio(
                 entities += spans
                 for i in repaired if scheme != IOB1 else ():
                     report.note(REPAIRED, path, rows[i][0])
-            yield gold_doc(nlp.vocab, [fields[token] for _, fields in rows], entities)
+            doc = gold_doc(nlp.vocab, [fields[token] for _, fields in rows], entities)
+            if starts:
+                doc.user_data[DOCUMENT] = f"{path} {bisect(starts, rows[0][0])}"
+            yield doc
 
 
 def tag_rows(blocks: Iterator[list[Row]], columns: Sequence[int]) -> Iterator[list[str]]:

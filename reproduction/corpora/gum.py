@@ -3,17 +3,20 @@
 bracket is left out as a whole."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_tommer.keys import NAME
+
 from .bio import sentences
-from .gold import Entity, gold_doc
+from .gold import Entity, gold_doc, set_gold
 from .report import Broken, Report
 
-FORM, MISC = 1, 9
+FORM, TAG, HEAD, MISC = 1, 3, 6, 9
 # Those whose text may be used for any purpose: CC BY and CC BY-SA.
 FREE_GENRES = frozenset({"academic", "bio", "court", "interview", "news", "voyage"})
 BRACKET = re.compile(r"\([^()]+\)?|[^()]+\)")
@@ -34,6 +37,8 @@ def read_gum(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
         with report.skipping(path, rows[0][0]):
             words: list[str] = []
             spaces: list[bool] = []
+            heads: list[Optional[int]] = []
+            proper: list[bool] = []
             entities: list[Entity] = []
             opened: list[tuple[str, int, str]] = []
             joined = (0, False)  # last word of a multiword token; does a space follow
@@ -49,6 +54,9 @@ def read_gum(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
                 elif "." not in row[0]:  # no empty node, which is not in the text
                     words.append(row[FORM])
                     number = int(row[0])
+                    head = row[HEAD]
+                    heads.append(int(head) - 1 if head.isdecimal() else None)
+                    proper.append(row[TAG] == "PROPN")
                     if number <= joined[0]:
                         spaced = number == joined[0] and joined[1]
                     spaces.append(spaced)
@@ -58,7 +66,8 @@ def read_gum(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
                 raise Broken("sentence with an entity that does not end")
             if words:
                 spaces[-1] = False
-                yield gold_doc(nlp.vocab, words, entities, spaces)
+                doc = gold_doc(nlp.vocab, words, [], spaces)
+                yield set_gold(doc, entities, name_labels(entities, heads, proper))
 
 
 def close_brackets(
@@ -81,3 +90,23 @@ def close_brackets(
                 raise Broken("sentence with an entity that does not begin")
             _, start, label = opened.pop(found[-1])
             yield start, token + 1, label
+
+
+def name_labels(
+    entities: Sequence[Entity], heads: Sequence[Optional[int]], proper: Sequence[bool]
+) -> dict[tuple[int, int], str]:
+    """Label the mentions whose head is a proper noun as NAME.
+
+    entities (Sequence[Entity]): The entities of a sentence.
+    heads (Sequence[Optional[int]]): The head of each token, counted from 0, -1 for the root
+        of the sentence; None if it is not known.
+    proper (Sequence[bool]): Whether each token is a proper noun.
+    RETURNS (dict[tuple[int, int], str]): The labels by start and end (exclusive).
+    """
+    labels = {}
+    for start, end, _ in entities:
+        inside = (None, *range(start, end))
+        roots = [i for i in range(start, end) if heads[i] not in inside]
+        if roots and proper[roots[0]]:
+            labels[start, end] = NAME
+    return labels

@@ -2,7 +2,7 @@
 offsets, kind, fine type and coarse class of its mentions. A broken passage is left out as a
 whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 from .gold import gold_text, set_gold
 from .records import read_records
 from .report import Broken, Report
+from .sides import Sides
 
 KINDS = ("name", "term", "quantity")
 PARTS = ("train", "validation", "test")
@@ -49,3 +50,12 @@ def read_openmentions(
                     labels[span.start, span.end] = kind
             spans = doc.spans["entities"]
             yield set_gold(doc, [(s.start, s.end, s.label_) for s in spans], labels)
+
+
+def read_sides(paths: Iterable[Path]) -> Sides:
+    """Read the parts in which the passages of files of OpenMentions stand."""
+    return Sides(
+        (record["text"], record["part"])
+        for path in paths
+        for _, record in read_records(path, Report())
+    )

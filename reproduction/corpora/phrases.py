@@ -8,7 +8,7 @@ from typing import Optional
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from .gold import Entity, set_gold
+from .gold import Entity, mention_labels, set_gold
 from .report import Report
 
 Reader = Callable[[Path, Language, Report], Iterator[Doc]]
@@ -45,6 +45,8 @@ def bare_phrases(reader: Reader) -> Reader:
         for doc in reader(path, nlp, report):
             words = [token.lower_ for token in doc]
             entities: list[Entity] = []
+            labels = mention_labels(doc)
+            bare: dict[tuple[int, int], str] = {}
             for span in doc.spans["entities"]:
                 start = bare_start(words[span.start : span.end])
                 if start is None:
@@ -53,8 +55,10 @@ def bare_phrases(reader: Reader) -> Reader:
                 report.count("mention stripped of determiners", start > 0)
                 marked = words[span.end - 1] in MARKS and len(span) > start + 1
                 report.count("mention stripped of a possessive mark", marked)
-                entities.append((span.start + start, span.end - marked, span.label_))
-            yield set_gold(doc, entities)
+                place = (span.start + start, span.end - marked)
+                entities.append((*place, span.label_))
+                bare.setdefault(place, labels[span.start, span.end])
+            yield set_gold(doc, entities, bare)
 
     return read_bare
 

@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from .gold import Entity, gold_doc
+from .passages import DOCUMENT
 from .records import Record, read_records
 from .report import Broken, Report
 
@@ -21,10 +22,13 @@ def read_redocred(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     report (Report): Where broken documents are counted.
     YIELDS (Doc): A sentence with its gold mentions.
     """
-    for line, record in read_records(path, report):
+    # All of a file may stand in one line.
+    for number, (line, record) in enumerate(read_records(path, report)):
         with report.skipping(path, line):
             for words, entities in document_sentences(record):
-                yield gold_doc(nlp.vocab, words, entities)
+                doc = gold_doc(nlp.vocab, words, entities)
+                doc.user_data[DOCUMENT] = f"{path} {number}"
+                yield doc
 
 
 def document_sentences(record: Record) -> list[Sentence]:

@@ -14,6 +14,7 @@ from .gum import read_gum
 from .instruct_uie import read_instruct_uie
 from .numbered import FABNER, MULTINERD, ONTONOTES, WIKINEURAL, read_numbered
 from .openmentions import read_openmentions
+from .passages import of_documents
 from .phrases import Reader, bare_phrases
 from .pubtator import read_pubtator
 from .redocred import read_redocred
@@ -52,22 +53,22 @@ def instruct_uie(folder: str) -> Sources:
 
 
 def openmentions(part: str) -> Sources:
-    """Name the file of OpenMentions, in a folder of corpora or in this project's assets.
+    """Name the file of OpenMentions, which is among this project's assets.
 
     part (str): The part to read: "train", "validation" or "test".
     """
     reader = partial(read_openmentions, part=part)
-    return [(f"{end}openmentions/openmentions.jsonl", reader) for end in ("train/", "")]
+    return [("openmentions/openmentions.jsonl", reader)]
 
 
 TRAINING: dict[str, Sources] = {
-    "gum": [("train/gum/*.conllu", bare_phrases(read_gum))],
-    "litbank": [("train/litbank/*.tsv", bare_phrases(nested_bio))],
+    "gum": [("train/gum/*.conllu", of_documents(bare_phrases(read_gum)))],
+    "litbank": [("train/litbank/*.tsv", of_documents(bare_phrases(nested_bio)))],
     "redocred": [("train/redocred/*_revised.json", read_redocred)],
-    "wikigold": [("train/wikigold/*.conllu", indexed_bio)],
-    "bionlp13cg": [("train/BioNLP13CG/*.tsv", read_bio)],
-    "craft": [("train/CRAFT/*.tsv", read_bio)],
-    "cyner": [("train/cyner/[tv]*.txt", read_bio)],
+    "wikigold": [("train/wikigold/*.conllu", of_documents(indexed_bio))],
+    "bionlp13cg": [("train/BioNLP13CG/*.tsv", of_documents(read_bio))],
+    "craft": [("train/CRAFT/*.tsv", of_documents(read_bio))],
+    "cyner": [("train/cyner/[tv]*.txt", of_documents(read_bio))],
     "wnut17": [("train/wnut17/CONLL-format/data/*/*", read_bio)],
     "btc": [("train/btc/CONLL-format/data/*.conll", read_bio)],
     "stackoverflow": [("train/stackoverflow/*.txt", read_stackoverflow)],
@@ -124,12 +125,11 @@ def find_files(folder: Path, name: str) -> tuple[list[Path], Reader]:
     known = {**TRAINING, **BENCHMARKS, **OTHER_FORMS}
     if name not in known:
         raise ValueError(f"There is no corpus {name!r}. Known: {', '.join(known)}.")
-    places = [folder, ASSETS] if name.startswith("openmentions") else [folder]
-    for place in places:
-        for pattern, reader in known[name]:
-            if paths := sorted(path for path in place.glob(pattern) if path.is_file()):
-                return paths, reader
-    patterns = " or ".join(f"{folder}/{pattern}" for pattern, _ in known[name])
+    place = ASSETS if name.startswith("openmentions") else folder
+    for pattern, reader in known[name]:
+        if paths := sorted(path for path in place.glob(pattern) if path.is_file()):
+            return paths, reader
+    patterns = " or ".join(f"{place}/{pattern}" for pattern, _ in known[name])
     raise FileNotFoundError(f"The corpus {name!r} lacks its files {patterns}")
 
 

@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 
 from .bio import read_bio
 from .gold import set_gold
+from .passages import DOCUMENT
 from .report import Report
 
 HEADERS = ("Question_ID", "Question_URL", "Answer_to_Question_ID")
@@ -22,10 +23,13 @@ def read_stackoverflow(path: Path, nlp: Language, report: Report) -> Iterator[Do
     report (Report): Where broken and dropped sentences are counted.
     YIELDS (Doc): A sentence with its gold mentions.
     """
+    posts = 0
     for doc in read_bio(path, nlp, report):
         spans = list(doc.spans["entities"])
         kept = [span for span in spans if span.label_ not in PLACEHOLDERS]
         hidden = sum(len(span) for span in spans) - sum(len(span) for span in kept)
+        posts += doc[0].text in HEADERS
+        doc.user_data[DOCUMENT] = f"{path} {posts}"
         if doc[0].text in HEADERS or hidden == len(doc):
             report.count("sentence dropped that is a header or a placeholder")
             continue

@@ -10,8 +10,6 @@ from tqdm import tqdm
 
 from spacy_tommer.files import ShardWriter
 
-from .split import in_share
-
 # Docs in a file.
 SHARD = 500
 # Docs after which the vocabulary is renewed.
@@ -30,22 +28,13 @@ def stream(docs: Iterable[Doc], nlp: Language, name: str) -> Iterator[Doc]:
 
 
 def write_split(
-    docs: Iterable[Doc],
-    name: str,
-    train: Path,
-    dev: Path,
-    seed: int,
-    dev_share: float,
-    share: float = 1.0,
+    split: Iterable[tuple[Doc, bool]], name: str, train: Path, dev: Path
 ) -> None:
-    """Write a share of some Docs to a folder for training and one for validation, and
-    print how many."""
+    """Write Docs to a folder for training, or to one for validation if the second of a pair
+    is true, and print how many."""
+    texts, mentions = [0, 0], [0, 0]
     with ShardWriter(train, SHARD) as for_train, ShardWriter(dev, SHARD) as for_dev:
-        texts, mentions = [0, 0], [0, 0]
-        for number, doc in enumerate(docs):
-            if not in_share(number, f"{name} kept", seed, share):
-                continue
-            is_dev = in_share(number, name, seed, dev_share)
+        for doc, is_dev in split:
             (for_dev if is_dev else for_train).add(doc)
             texts[is_dev] += 1
             mentions[is_dev] += len(doc.spans["mentions"])
@@ -53,8 +42,8 @@ def write_split(
         f"{name}: {texts[0]:,} texts with {mentions[0]:,} mentions to train on, "
         f"{texts[1]:,} with {mentions[1]:,} for validation"
     )
-    if dev_share and not texts[1]:
-        print("  too few for a part of them: take a larger --dev-share or another --seed")
+    if not texts[1]:
+        print("  none is for validation: take a larger --dev-share or another --seed")
 
 
 def write_benchmark(docs: Iterable[Doc], folder: Path) -> tuple[int, int, int]:

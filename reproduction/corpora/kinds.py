@@ -1,0 +1,81 @@
+"""The kinds of mentions that each corpus marks, and the kind of each of its types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spacy.tokens import Doc, Span, SpanGroup
+
+from spacy_tommer.keys import MENTION, MENTIONS, NAME, PHRASE, QUANTITY, TERM
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Tell what a corpus marks.
+
+    kinds (tuple[str, ...]): The kinds of which it marks every mention of its field: spans
+        that are no mention are of none of them.
+    types (Mapping[str, str]): The kind of a type. A mention of another type has the kind of
+        `kinds`, if that is one, and otherwise the label MENTION: one of them.
+    by_case (bool): Whether mentions whose last word begins with a capital are names, unless
+        it is all in capitals, as in a heading.
+    """
+
+    kinds: tuple[str, ...]
+    types: Mapping[str, str] = field(default_factory=dict)
+    by_case: bool = False
+
+    def kind(self, span: Span) -> str:
+        """Tell the kind of a typed mention.
+
+        RETURNS (str): A kind, or MENTION if the corpus does not tell.
+        """
+        last = span[-1].text
+        if self.by_case and last[0].isupper() and not last.isupper():
+            return NAME
+        default = self.kinds[0] if len(self.kinds) == 1 else MENTION
+        return self.types.get(span.label_, default)
+
+
+NAMES = Marks((NAME,))
+# Corpora of a field of science or work do not tell its terms from names.
+FIELD = (NAME, TERM)
+EVERY = (NAME, TERM, QUANTITY)
+REDOCRED = {
+    **dict.fromkeys(("PER", "ORG", "LOC", "MISC"), NAME),
+    **dict.fromkeys(("TIME", "NUM"), QUANTITY),
+}
+SOFTWARE = {"Version": QUANTITY, "Value": QUANTITY, "File_Name": QUANTITY}
+CYNER = {"Indicator": QUANTITY, "Organization": NAME, "Malware": NAME}
+MARKS: dict[str, Marks] = {
+    "gum": Marks((PHRASE,), {NAME: NAME}),
+    "litbank": Marks((PHRASE,), by_case=True),
+    "redocred": Marks((NAME, QUANTITY), REDOCRED),
+    "wikigold": NAMES,
+    "bionlp13cg": Marks(FIELD),
+    "craft": Marks(FIELD),
+    "cyner": Marks(FIELD, CYNER),
+    "wnut17": NAMES,
+    "btc": NAMES,
+    "stackoverflow": Marks(FIELD, SOFTWARE),
+    "openmentions": Marks(EVERY, {kind: kind for kind in EVERY}),
+}
+
+
+def set_kinds(doc: Doc, marks: Marks) -> Doc:
+    """Label the gold mentions of a Doc with their kinds.
+
+    doc (Doc): A Doc with gold mentions.
+    marks (Marks): What its corpus marks.
+    RETURNS (Doc): The same Doc. doc.spans["mentions"] has kinds as labels, MENTION where a
+        mention is of one of several, and the kinds that are marked in `attrs["kinds"]`.
+    """
+    mentions = [
+        Span(doc, span.start, span.end, label=marks.kind(span))
+        for span in doc.spans[MENTIONS]
+    ]
+    doc.spans[MENTIONS] = SpanGroup(
+        doc, name=MENTIONS, spans=mentions, attrs={"kinds": list(marks.kinds)}
+    )
+    if doc.has_annotation("ENT_IOB"):
+        doc.set_ents(mentions)
+    return doc
