@@ -70,7 +70,7 @@ class SelfAttention(nn.Module):
         self.outer = nn.Linear(self.heads * rank, self.heads * rank)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Score every span of every text, as MentionHead does. (N, d) to (N, L)"""
+        """Score every span of every text, as MentionHead does. (N, d) to (N, L, 1)"""
         position, _ = text_positions(lengths)
         texts = pad_sequence(states.split(lengths.tolist()), batch_first=True)  # (B, T, d)
         place = torch.arange(texts.shape[1])
@@ -85,9 +85,8 @@ class SelfAttention(nn.Module):
         attended = attended.transpose(1, 2).flatten(2)[real]  # (N, 2hr)
         query, key = self.outer(attended).chunk(2, dim=-1)
         logits = band_product(query, key, self.max_length)
-        return logits.masked_fill(
-            torch.arange(self.max_length) > position[:, None], -torch.inf
-        )
+        outside = torch.arange(self.max_length) > position[:, None]
+        return logits.masked_fill(outside, -torch.inf).unsqueeze(-1)
 
 
 def make_head(variant: str, width: int, rank: int) -> Optional[MentionHead | SelfAttention]:

@@ -18,6 +18,7 @@ from .commands import (
     evaluate,
     export,
     judge,
+    learning_curve,
     leave_out,
     lengths,
     sweep,
@@ -43,6 +44,7 @@ ORDER = (
     "leave-out",
     "evaluate",
     "export",
+    "learning-curve",
     "sweep",
     "agreement",
     "judge",
@@ -83,6 +85,7 @@ app.add_typer(thresholds.app, name="thresholds")
 app.add_typer(leave_out.app, name="leave-out")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(export.app, name="export")
+app.command(cls=TakesOverrides)(learning_curve.learning_curve)
 app.command()(sweep.sweep)
 app.command()(agreement.agreement)
 app.command()(judge.judge)

@@ -7,12 +7,11 @@ from typing import Any, Optional
 
 import numpy as np
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples
 from spacy_transformers import Transformer
 from thinc.api import Model, Optimizer, set_dropout_rate
-from thinc.types import Floats2d, Ragged
+from thinc.types import FloatsXd, Ragged
 
 from .backbone.pipe import batch_by_tokens
 from .backbone.spec import BackboneSpec
@@ -21,17 +20,18 @@ from .decoding.ents import fill_ents
 from .decoding.mentions import Mentions, find_mentions
 from .decoding.scorer import mention_score
 from .decoding.scores import install_score
-from .decoding.units import mark_spans
 from .gold import check_examples, fit_spans
 from .head.checkpoints import check_backbone, read_shipped
-from .head.losses import balanced_bce, dense_bce
+from .head.losses import balanced_bce, dense_bce, united_bce
 from .head.model import set_head
-from .keys import IGNORED, TARGETS
+from .keys import PHRASE, TARGETS
 from .seals import Sealed
-from .settings import Setting, as_flag, as_key, as_optional_probability, as_probability
+from .settings import Setting, as_flag, as_key, as_kinds
+from .thresholds import Thresholds
+from .training.cells import gold_cells
 
 
-class Tommer(Sealed, TrainablePipe):
+class Tommer(Sealed, Thresholds):
     """Find entity mentions, nested and flat.
 
     All settings can be changed at any time: `nlp.get_pipe("tommer").threshold = 0.8`.
@@ -40,6 +40,7 @@ class Tommer(Sealed, TrainablePipe):
     spans_key = Setting(as_key)
     label = Setting(as_key)
     overwrite_ents = Setting(as_flag)
+    border_rules = Setting(as_flag)
 
     def __init__(
         self,
@@ -51,6 +52,9 @@ class Tommer(Sealed, TrainablePipe):
         label: str = "MENTION",
         threshold: float = 0.5,
         flat_threshold: Optional[float] = 0.9,
+        operating_points: Optional[dict[str, Any]] = None,
+        kinds: Optional[Sequence[str]] = None,
+        border_rules: bool = True,
         overwrite_ents: bool = False,
         decoder: FlatDecoder = greedy_decode,
         scorer: Optional[Callable] = mention_score,
@@ -64,44 +68,38 @@ class Tommer(Sealed, TrainablePipe):
         self.cfg: dict[str, Any] = {}
         self.spans_key = spans_key
         self.label = label
-        self.cfg["threshold"] = as_probability("threshold", threshold)
-        self.flat_threshold = flat_threshold
-        self.flat_follows = True
+        self.set_thresholds(threshold, flat_threshold)
+        self.operating_points = operating_points or {}
+        self.kinds = kinds
+        self.border_rules = border_rules
         self.overwrite_ents = overwrite_ents
         self.decoder = decoder
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The one label that the component assigns."""
-        return (self.label,)
+        """The labels that the component assigns: the wanted kinds, or the one label of a
+        head without kinds."""
+        return tuple(self.kinds)
 
     @property
-    def threshold(self) -> float:
-        """Probability that a mention in doc.spans must exceed.
-
-        Setting it also sets `flat_threshold`, unless that was set separately or is None.
-        """
-        return self.cfg["threshold"]
-
-    @threshold.setter
-    def threshold(self, value: float) -> None:
-        self.cfg["threshold"] = as_probability("threshold", value)
-        if self.flat_follows and self.cfg["flat_threshold"] is not None:
-            self.cfg["flat_threshold"] = self.cfg["threshold"]
+    def label_names(self) -> tuple[str, ...]:
+        """The label of each kind of the head, also of those that are not wanted."""
+        every = self.model.attrs["kinds"]
+        return tuple(every) if len(every) > 1 else (self.label,)
 
     @property
-    def flat_threshold(self) -> Optional[float]:
-        """Probability that a mention in doc.ents must exceed. It is never below
-        `threshold`, since an entity is always a mention. With None, doc.ents is not
-        written.
-        """
-        own = self.cfg["flat_threshold"]
-        return None if own is None else max(own, self.threshold)
+    def kinds(self) -> list[str]:
+        """The kinds of mentions that are written. By default all but PHRASE, the noun
+        phrases of any kind; None stands for these."""
+        every = self.model.attrs["kinds"]
+        if len(every) == 1:
+            return [self.label]
+        own = self.cfg["kinds"]
+        return [kind for kind in every if (kind != PHRASE if own is None else kind in own)]
 
-    @flat_threshold.setter
-    def flat_threshold(self, value: Optional[float]) -> None:
-        self.cfg["flat_threshold"] = as_optional_probability("flat_threshold", value)
-        self.flat_follows = False
+    @kinds.setter
+    def kinds(self, value: Optional[Sequence[str]]) -> None:
+        self.cfg["kinds"] = as_kinds("kinds", value, self.label_names)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Find the mentions of a stream of Docs, in batches of bounded size in tokens.
@@ -141,7 +139,7 @@ class Tommer(Sealed, TrainablePipe):
                 spans=self.make_spans(doc, nested),
             )
         if self.flat_threshold is not None:
-            self.set_ents(docs, mentions.above(self.flat_threshold))
+            self.set_ents(docs, mentions.as_entities().above(self.flat_threshold))
 
     def decode(
         self, docs: Sequence[Doc], scores: Sequence[Ragged], threshold: float
@@ -156,13 +154,27 @@ class Tommer(Sealed, TrainablePipe):
         ops = self.model.ops
         logits = np.concatenate([ops.to_numpy(one.dataXd) for one in scores])
         lengths = np.concatenate([ops.to_numpy(one.lengths) for one in scores])
-        return find_mentions(docs, logits, lengths, threshold)
+        every = self.model.attrs["kinds"]
+        wanted = [every.index(kind) for kind in self.kinds] if len(every) > 1 else [0]
+        return find_mentions(
+            docs, logits, lengths, threshold, wanted, len(every), self.border_rules
+        )
+
+    def entities(self, mentions: Mentions) -> Mentions:
+        """Pick the flat segmentation of mentions that were decoded at any threshold.
+
+        mentions (Mentions): The mentions of `decode`.
+        RETURNS (Mentions): Those that do not overlap, scored as entities, also below
+            `flat_threshold`.
+        """
+        own = mentions.above(self.threshold) if self.scores_entities else mentions
+        return own.as_entities().flat(self.decoder)
 
     def set_ents(self, docs: Sequence[Doc], mentions: Mentions) -> None:
         """Write the flat segmentation to doc.ents.
 
         docs (Sequence[Doc]): The Docs.
-        mentions (Mentions): The mentions above `flat_threshold`, which may overlap.
+        mentions (Mentions): Mentions above `flat_threshold`, scored as entities.
         """
         free = np.ones(mentions.offsets[-1], dtype="bool")
         earlier = [list(doc.ents) for doc in docs]
@@ -176,10 +188,13 @@ class Tommer(Sealed, TrainablePipe):
 
     def make_spans(self, doc: Doc, mentions: Mentions) -> list[Span]:
         """Make the spans of one Doc."""
-        label = doc.vocab.strings.add(self.label)  # a sourced pipe has another vocab
+        # A sourced pipe has another vocab.
+        labels = [doc.vocab.strings.add(name) for name in self.label_names]
         return [
-            Span(doc, start, end, label=label)
-            for start, end in zip(mentions.starts.tolist(), mentions.ends.tolist())
+            Span(doc, start, end, label=labels[kind])
+            for start, end, kind in zip(
+                mentions.starts.tolist(), mentions.ends.tolist(), mentions.kinds.tolist()
+            )
         ]
 
     def update(
@@ -214,43 +229,44 @@ class Tommer(Sealed, TrainablePipe):
 
     def get_loss(
         self, examples: Sequence[Example], scores: list[Ragged]
-    ) -> tuple[float, Floats2d]:
-        """Compute the balanced cross-entropy over every span of the band.
+    ) -> tuple[float, FloatsXd]:
+        """Compute the cross-entropy over every span of the band and every kind: balanced
+        for a head of one kind (equation 3), plain for one of several.
 
-        Gold is reference.spans[spans_key]. A Doc without that key is not annotated and
-        does not count, and neither do the spans of reference.spans["ignored"]. If
-        reference.user_data["mention_targets"] has a teacher's probabilities of all spans,
-        the loss is the cross-entropy with these (dense distillation, section 2.3).
+        Gold is reference.spans[spans_key], see `gold_cells`. A Doc without that key is not
+        annotated and does not count, and neither do the spans of
+        reference.spans["ignored"]. If reference.user_data["mention_targets"] has a
+        teacher's probabilities of all spans, the loss is the cross-entropy with these
+        (dense distillation, section 2.3); those that are NaN do not count.
 
         examples (Sequence[Example]): The examples.
-        scores (list[Ragged]): The span logits of their predicted Docs. (units, L)
-        RETURNS (tuple[float, Floats2d]): The loss, and its gradient with respect to the
-            logits of all Docs, concatenated. (N, L)
+        scores (list[Ragged]): The span logits of their predicted Docs. (units, L, K)
+        RETURNS (tuple[float, FloatsXd]): The loss, and its gradient with respect to the
+            logits of all Docs, concatenated. (N, L, K)
         """
-        xp = self.model.ops.xp
-        targets, counted = [], []
-        for example, doc_scores in zip(examples, scores):
-            gold = example.reference.spans
-            logits, lengths = doc_scores.dataXd, doc_scores.lengths
-            target = np.zeros(logits.shape, dtype="f")
-            count = self.model.ops.to_numpy(xp.isfinite(logits))
-            if self.spans_key not in gold:
-                count[:] = False
-            else:
-                mentions = self.align(example, self.spans_key)
-                mark_spans(target, mentions, lengths, 1)
-                mark_spans(count, self.align(example, IGNORED), lengths, 0)
-                mark_spans(count, mentions, lengths, 1)
-                if TARGETS in example.reference.user_data:
-                    target[:] = example.reference.user_data[TARGETS]
-            targets.append(target)
-            counted.append(count)
-        dense = any(TARGETS in example.reference.user_data for example in examples)
-        return (dense_bce if dense else balanced_bce)(
-            xp.concatenate([doc_scores.dataXd for doc_scores in scores]),
-            xp.asarray(np.concatenate(targets)),
-            xp.asarray(np.concatenate(counted)),
+        ops, attrs = self.model.ops, self.model.attrs
+        logits = ops.xp.concatenate([one.dataXd for one in scores])
+        within = ops.to_numpy(ops.xp.isfinite(logits[..., 0]))
+        ends = np.cumsum([len(one.dataXd) for one in scores])
+        cells = [
+            gold_cells(
+                example,
+                band,
+                ops.to_numpy(one.lengths),
+                attrs["kinds"],
+                self.spans_key,
+                attrs["sources"],
+            )
+            for example, band, one in zip(examples, np.split(within, ends[:-1]), scores)
+        ]
+        targets, counted, united = (
+            ops.xp.asarray(np.concatenate(part)) for part in zip(*cells)
         )
+        dense = any(TARGETS in example.reference.user_data for example in examples)
+        plain = dense or logits.shape[-1] > 1
+        loss, gradient = (dense_bce if plain else balanced_bce)(logits, targets, counted)
+        extra, more = united_bce(logits, united, max(float(counted.sum()), 1.0))
+        return loss + extra, gradient + more
 
     def align(self, example: Example, key: str) -> list[Span]:
         """Map gold spans to the tokens of the predicted Doc. Spans that do not align with

@@ -1,7 +1,7 @@
 """The factory of the `tommer` component, and its default settings."""
 
 from collections.abc import Callable
-from typing import Optional
+from typing import Any, Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -19,6 +19,8 @@ layer = null
 rank = null
 max_length = 25
 hidden = 128
+kinds = ["MENTION"]
+sources = null
 
 [model.matching]
 @layers = "spacy_tommer.ToM.v1"
@@ -37,6 +39,9 @@ DEFAULT_MODEL = Config().from_str(default_config)["model"]
         "label": "MENTION",
         "threshold": 0.5,
         "flat_threshold": 0.9,
+        "operating_points": {},
+        "kinds": None,
+        "border_rules": True,
         "overwrite_ents": False,
         "decoder": {"@misc": "spacy_tommer.greedy.v1"},
         "scorer": {"@scorers": "spacy_tommer.mention_scorer.v1"},
@@ -59,6 +64,9 @@ def make_tommer(
     label: str,
     threshold: float,
     flat_threshold: Optional[float],
+    operating_points: dict[str, Any],
+    kinds: Optional[list[str]],
+    border_rules: bool,
     overwrite_ents: bool,
     decoder: FlatDecoder,
     scorer: Optional[Callable],
@@ -68,10 +76,17 @@ def make_tommer(
 
     model (Model[List[Doc], List[Ragged]]): The model, which scores spans of units.
     spans_key (str): Key of doc.spans for the mentions, and for gold ones in training.
-    label (str): Label of the mentions, in doc.spans and in doc.ents.
+    label (str): Label of the mentions, in doc.spans and in doc.ents, for a head that does
+        not tell kinds.
     threshold (float): Probability that a mention in doc.spans must exceed.
-    flat_threshold (Optional[float]): Probability that a mention in doc.ents must exceed; at
-        least `threshold` is used. With None, doc.ents is not written.
+    flat_threshold (Optional[float]): Probability that a mention in doc.ents must exceed: as
+        an entity if the head scores these apart, and otherwise as a mention, at least
+        `threshold`. With None, doc.ents is not written.
+    operating_points (Dict[str, Dict]): Named pairs of both, for `use_thresholds`.
+    kinds (Optional[List[str]]): The kinds of mentions to write, of those that the model
+        tells apart; by default all but PHRASE.
+    border_rules (bool): Whether no mention begins or ends with a bracket, quote, comma,
+        colon or emoji, or contains a blank line, a table cell, a list item or a tag.
     overwrite_ents (bool): Whether mentions replace entities of earlier components.
     decoder (FlatDecoder): The function that picks the mentions of doc.ents:
         spacy_tommer.greedy.v1 or spacy_tommer.best_flat.v1.
@@ -98,6 +113,9 @@ def make_tommer(
         label=label,
         threshold=threshold,
         flat_threshold=flat_threshold,
+        operating_points=operating_points,
+        kinds=kinds,
+        border_rules=border_rules,
         overwrite_ents=overwrite_ents,
         decoder=decoder,
         scorer=scorer,

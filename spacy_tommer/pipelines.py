@@ -48,6 +48,7 @@ def load(
     disable: Names = (),
     exclude: Names = (),
     config: Optional[dict[str, Any]] = None,
+    thresholds: Optional[str] = None,
 ) -> Language:
     """Load a pipeline that finds mentions.
 
@@ -58,9 +59,27 @@ def load(
     exclude (Union[str, Iterable[str]]): Components that are not loaded.
     config (Optional[dict[str, Any]]): Settings to change, nested or in dot notation:
         {"components.tommer.threshold": 0.5}.
+    thresholds (Optional[str]): Name of a pair of thresholds: "recall" finds nearly all
+        mentions, and more that are none; "balanced" is the default of shipped models.
     RETURNS (Language): The pipeline. ValueError is raised if no model or folder has this
-        name, or if its files are damaged.
+        name, if its files are damaged, or if it has no such thresholds.
     """
+    nlp = load_any(name, disable=disable, exclude=exclude, config=config)
+    if thresholds is not None:
+        if "tommer" not in nlp.component_names:
+            raise ValueError(f"The pipeline {name} has no component named tommer.")
+        nlp.get_pipe("tommer").use_thresholds(thresholds)
+    return nlp
+
+
+def load_any(
+    name: Union[str, Path],
+    *,
+    disable: Names,
+    exclude: Names,
+    config: Optional[dict[str, Any]],
+) -> Language:
+    """Load a pipeline with its own thresholds. The arguments are those of `load`."""
     if not isinstance(name, (str, Path)) or not str(name):
         raise ValueError(
             f"`name` is the name of a shipped model ({', '.join(shipped_models())}) or a "

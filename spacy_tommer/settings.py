@@ -1,6 +1,6 @@
 """Settings of a component, which are checked when they are set and saved with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -64,3 +64,46 @@ def as_flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"`{name}` is True or False, and not {value!r}.")
     return bool(value)
+
+
+def as_points(name: str, value: Any) -> dict[str, dict[str, Any]]:
+    """Check operating points: names, each with a threshold and a flat threshold."""
+    if not isinstance(value, Mapping) or not all(
+        isinstance(one, Mapping) and set(one) == {"threshold", "flat_threshold"}
+        for one in value.values()
+    ):
+        raise ValueError(
+            f"`{name}` has a `threshold` and a `flat_threshold` by name, such as "
+            '{"recall": {"threshold": 0.1, "flat_threshold": 0.3}}, and is not '
+            f"{value!r}."
+        )
+    return {
+        as_key(name, key): {
+            "threshold": as_probability("threshold", one["threshold"]),
+            "flat_threshold": as_optional_probability(
+                "flat_threshold", one["flat_threshold"]
+            ),
+        }
+        for key, one in value.items()
+    }
+
+
+def as_kinds(name: str, value: Any, known: Sequence[str]) -> Optional[list[str]]:
+    """Check kinds of mentions.
+
+    name (str): Name of the setting.
+    value (Any): Names of kinds, or None for the default.
+    known (Sequence[str]): The kinds that the head tells apart.
+    RETURNS (Optional[list[str]]): The names. ValueError is raised for anything else.
+    """
+    if value is None:
+        return None
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names:
+        names = [None]
+    if not all(one in known for one in names):
+        raise ValueError(
+            f"`{name}` is a list of kinds of mentions, of {', '.join(known)}, and not "
+            f"{value!r}."
+        )
+    return list(names)

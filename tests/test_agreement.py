@@ -79,6 +79,17 @@ def test_counts_are_those_of_the_docs(pipelines, texts, tmp_path, cached):
     assert few["nested"].shared.sum() < counts["nested"].shared.sum()
 
 
+def test_entities_of_sources_are_those_of_the_docs(make_nlp, texts, examples):
+    sources = {"kinds": ["NAME", "TERM"], "sources": ["x", "y"]}
+    model = {"@architectures": "spacy_tommer.Tommer.v1", **sources}
+    nlp = make_nlp(model=model, threshold=0.4, flat_threshold=0.3)
+    nlp.initialize(lambda: examples)
+    counts = measure_agreement({"a": nlp, "b": nlp}, texts / "one")
+    for decoding, key in (("nested", "mentions"), ("flat", "ents")):
+        found = len(characters(nlp, key))
+        assert found and (counts[decoding].shared == found).all()
+
+
 @spacy.Language.component("first_tokens_as_mentions")
 def first_tokens_as_mentions(doc):
     doc.spans["mentions"] = [Span(doc, 0, 1)]

@@ -121,7 +121,9 @@ def test_growth(config, tmp_path, monkeypatch, capsys):
     from benchmarks import growth
 
     source = tmp_path / "craft.tsv"
-    texts = (f"cells\tB-X\ngrow\tO\n{i}\tO\n\n" for i in range(700))
+    # Sentences so long that a passage has few of them, and some are for validation.
+    rest = "more\tO\n" * 60
+    texts = (f"cells\tB-X\ngrow\tO\n{i}\tO\n{rest}\n" for i in range(700))
     source.write_text("".join(texts))
     more = growth.STEPS["convert"].replace("--dev-share 0.2", "--dev-share 0.5")
     monkeypatch.setitem(growth.STEPS, "convert", more)

@@ -9,7 +9,7 @@ from conftest import TEXTS, add_backbone
 from safetensors import safe_open
 from safetensors.numpy import save
 from spacy.cli.train import train
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from thinc.api import Config
 
 from spacy_tommer import files as aside
@@ -145,6 +145,27 @@ def test_gold_is_cut_into_the_tokens_of_the_pipeline(make_nlp, tmp_path):
     assert not second.y.has_annotation("ENT_IOB")
     (path,) = prepare_corpus(tmp_path / "train.spacy", tmp_path / "cache", nlp)
     assert read_chunk(path).unaligned == 1
+
+
+def test_kinds_and_source_of_gold_are_kept(make_nlp, tmp_path):
+    nlp = make_nlp()
+    docs = [nlp.make_doc(text) for text in TEXTS]
+    every = [{"kinds": ["NAME", "TERM"]}, {"kinds": [], "source": "craft"}, {}]
+    for doc, attrs in zip(docs, every):
+        spans = [Span(doc, 0, 2, label="NAME"), Span(doc, 1, 2, label="CITY")]
+        doc.spans["mentions"] = SpanGroup(doc, name="mentions", spans=spans, attrs=attrs)
+        doc.user_data[TARGETS] = np.full((len(doc), 25, 2), np.nan, dtype="f2")
+        doc.user_data[TARGETS][0, 0] = [0.5, 0.25]
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
+    examples = list(CachedCorpus(tmp_path / "train.spacy", tmp_path / "cache")(nlp))
+    for example, doc, attrs in zip(examples, docs, every):
+        group = example.y.spans["mentions"]
+        kept = {key: group.attrs[key] for key in group.attrs if key != "labels"}
+        assert kept == attrs
+        assert [span.label_ for span in group] == ["NAME", "CITY"]
+        given, found = (one.user_data[TARGETS] for one in (doc, example.y))
+        assert found.shape == (len(doc), 25, 2)
+        np.testing.assert_array_equal(found, given)
 
 
 def test_dense_targets_reach_the_loss(make_nlp, tmp_path):

@@ -21,6 +21,8 @@ from typer.testing import CliRunner
 import spacy_tommer
 from spacy_tommer.__main__ import app
 
+SHOWN = ("mentions", "flat")
+
 
 @pytest.fixture(scope="module")
 def model(tiny, tmp_path_factory):
@@ -89,6 +91,50 @@ def test_threshold(model):
     assert scores("--threshold", "1") == []
     _, error = run("x", "--model", model, "--threshold", "1.5", code=2)
     assert "between 0 and 1" in error
+
+
+def test_recall(model, tmp_path):
+    nlp = spacy.load(model)
+    points = {"recall": {"threshold": 0.05, "flat_threshold": 0.2}}
+    nlp.get_pipe("tommer").operating_points = points
+    nlp.to_disk(tmp_path / "nlp")
+
+    def scores(*args):
+        out, _ = run(*TEXTS, "--model", str(tmp_path / "nlp"), "--format", "jsonl", *args)
+        records = [json.loads(line) for line in out.splitlines()]
+        return [[span["score"] for r in records for span in r[key]] for key in SHOWN]
+
+    mentions, flat = scores()
+    assert min(mentions) > 0.5 and min(flat) > 0.5
+    more, more_flat = scores("--recall")
+    assert len(more) > len(mentions) and 0.05 < min(more) < 0.5
+    assert len(more_flat) >= len(flat) and min(more_flat) > 0.2
+    # A threshold of one's own wins.
+    assert min(scores("--recall", "--threshold", "0.6")[0]) > 0.6
+    _, error = run("x", "--model", model, "--recall", code=2)
+    assert "no thresholds 'recall'" in error
+
+
+def test_kinds(make_nlp, examples, tmp_path, model):
+    kinds = ["NAME", "TERM", "PHRASE", "Gene"]
+    settings = {"@architectures": "spacy_tommer.Tommer.v1", "kinds": kinds}
+    nlp = make_nlp(model=settings, threshold=0.0, flat_threshold=0.0)
+    nlp.initialize(lambda: examples)
+    nlp.to_disk(tmp_path / "nlp")
+
+    def labels(*args):
+        out, _ = run(*TEXTS, "--model", str(tmp_path / "nlp"), "--format", "jsonl", *args)
+        records = [json.loads(line) for line in out.splitlines()]
+        return {span["label"] for r in records for span in r["mentions"] + r["flat"]}
+
+    assert labels() == {"NAME", "TERM", "Gene"}
+    assert labels("--kinds", "term, gene") == {"TERM", "Gene"}
+    assert labels("-k", "PHRASE") == {"PHRASE"}
+    _, error = run("x", "--model", str(tmp_path / "nlp"), "--kinds", "city", code=2)
+    assert "NAME, TERM, PHRASE, Gene, and not ['city']" in error
+    assert run("x", "--model", model, "--kinds", "mention")[0]
+    _, error = run("x", "--model", model, "--kinds", "NAME", code=2)
+    assert "of MENTION, and not ['NAME']" in error
 
 
 def test_table(model):

@@ -121,7 +121,7 @@ def test_a_head_that_ships(make_nlp, tmp_path, monkeypatch):
     assert "python -m reproduction thresholds mentions" in error
     (tmp_path / "dev").mkdir()
     DocBin(docs=docs).to_disk(tmp_path / "dev/0.spacy")
-    chosen = ("--recall", 0, "--mean-recall", 0)
+    chosen = ("--mean-recall", 0)
     folders = (tmp_path / "raw", tmp_path / "dev", tmp_path / "nlp")
     run_verb("thresholds", "mentions", *folders, *chosen)
     run_verb("export", "mentions", tmp_path / "nlp", "tiny", *given)
@@ -137,17 +137,23 @@ def test_a_head_that_ships(make_nlp, tmp_path, monkeypatch):
     config = Config().from_disk(tmp_path / "tiny/config.cfg")
     assert set(config) == {"nlp", "components"}
     written = config["components"]["tommer"]
-    assert written["threshold"] == round(tommer.threshold, 3)
-    assert written["flat_threshold"] == round(tommer.flat_threshold, 3)
+    assert written["threshold"] == tommer.threshold
+    assert written["flat_threshold"] == tommer.flat_threshold
+    assert list(written["operating_points"]) == ["balanced", "recall"]
+    assert written["operating_points"] == tommer.operating_points
     card = (tmp_path / "tiny/card.md").read_text("utf-8")
     size = sum(weights.numel() for weights in head.parameters())
     assert f"{size:,} parameters" in card and metadata["sha256"] in card
     assert "`make it`, seed 7" in card and "Two corpora." in card
-    assert f"`threshold = {written['threshold']}`" in card
-    scores = nlp.meta["performance"]["calibration"]
-    both = (scores["threshold"]["dev"], scores["flat_threshold"]["dev"])
-    cells = " | ".join(f"{100 * one[key]:.1f}" for one in both for key in "rpf")
-    assert f"| dev | {cells} |" in card
+    calibration = nlp.meta["performance"]["calibration"]
+    for name, point in written["operating_points"].items():
+        assert f"{name}: `threshold = {point['threshold']}`" in card
+        scores = calibration["points"][name]
+        both = (scores["threshold"]["dev"], scores["flat_threshold"]["dev"])
+        cells = " | ".join(f"{100 * one[key]:.1f}" for one in both for key in "rpf")
+        assert f"| dev | {cells} |" in card.partition(f"| {name} | all")[2]
+    error = calibration["reliability"]["after"]["error"]
+    assert f"Expected calibration error {100 * error:.1f} %" in card
     # A head does not take the place of one on another backbone.
     config["components"]["transformer"]["model"]["name"] = "another/one"
     config.to_disk(tmp_path / "tiny/config.cfg")

@@ -145,7 +145,7 @@ def test_no_mention_begins_or_ends_with_white_space(make_nlp, examples):
 def scored_doc(nlp, cells):
     """A Doc of ten tokens with given logits of spans (first, last)."""
     doc = Doc(nlp.vocab, [f"w{i}" for i in range(10)])
-    logits = np.full((10, 25), -20.0, dtype="f")
+    logits = np.full((10, 25, 1), -20.0, dtype="f")
     for (first, last), score in cells.items():
         logits[last, last - first] = score
     return doc, [Ragged(logits, np.ones(10, dtype="i"))]

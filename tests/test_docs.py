@@ -3,6 +3,7 @@ somewhere."""
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import subprocess
@@ -131,8 +132,10 @@ def tables(title: str, level: str) -> dict[str, str]:
 
 def written(value) -> str:
     """Write a default as the tables do."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         return next(name for key, name in value.items() if key.startswith("@"))
+    if isinstance(value, tuple):
+        return json.dumps(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f'"{value}"' if isinstance(value, str) else str(value)

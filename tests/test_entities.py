@@ -13,7 +13,7 @@ from thinc.types import Ragged
 
 from spacy_tommer.backbone.states import read_states
 from spacy_tommer.entities.candidates import make_mention_suggester
-from spacy_tommer.entities.ents import EntsWriter
+from spacy_tommer.entities.ents import EntsWriter, earlier_ents
 from spacy_tommer.entities.spancat import SpanStates, TokenStates
 from spacy_tommer.training.corpus import CachedCorpus
 
@@ -66,6 +66,16 @@ def blank_doc(*spans, key="entities", scores=None):
     if scores is not None:
         doc.spans[key].attrs["scores"] = scores
     return doc
+
+
+def test_entities_that_are_mentions_of_a_kind_give_way():
+    """Other components may use the name of a kind as a label, too."""
+    doc = blank_doc((0, 1, "NAME"), (1, 3, "QUANTITY"), (4, 6, "TERM"), key="mentions")
+    ents = [(0, 1, "NAME"), (1, 3, "CITY"), (3, 4, "QUANTITY"), (4, 6, "TERM")]
+    doc.ents = [Span(doc, *ent) for ent in [*ents, (7, 8, "MENTION")]]
+    doc.spans["mentions"].attrs["label"] = "MENTION"
+    kept = [(ent.start, ent.end, ent.label_) for ent in earlier_ents(doc, "mentions")]
+    assert kept == [(1, 3, "CITY"), (3, 4, "QUANTITY")]
 
 
 @pytest.mark.parametrize("layer", [0, 1, None])

@@ -172,19 +172,27 @@ def test_missing_baselines_are_named(nlp, benchmarks, tmp_path, monkeypatch):
 def test_the_thresholds_command(nlp, benchmarks, tmp_path):
     nlp.to_disk(tmp_path / "nlp")
     arguments = [tmp_path / "nlp", benchmarks, tmp_path / "new"]
-    wanted = ("--recall", 0.3, "--mean-recall", 0.5)
-    result = run_verb("thresholds", "mentions", *arguments, *wanted)
+    result = run_verb("thresholds", "mentions", *arguments, "--mean-recall", 0.5)
     new = spacy.load(tmp_path / "new")
     tommer = new.get_pipe("tommer")
-    scores = new.meta["performance"]["calibration"]
-    for decoding in ("threshold", "flat_threshold"):
-        assert set(scores[decoding]) == {"one", "two", "mean"}
-        assert f"{decoding} = {getattr(tommer, decoding)}" in result.output
-    assert min(scores["threshold"][name]["r"] for name in ("one", "two")) >= 0.3
-    assert scores["threshold"]["mean"]["r"] >= 0.5
-    # What is written is what the pipeline finds.
-    docs = list(new.pipe([doc.text for doc in read_docs(benchmarks / "two", new.vocab)]))
-    found = sum(len(doc.spans["mentions"]) for doc in docs)
-    assert found == scores["threshold"]["two"]["found"]
-    flat = sum(len(doc.ents) for doc in docs)
-    assert flat == scores["flat_threshold"]["two"]["found"]
+    points = tommer.operating_points
+    assert list(points) == ["balanced", "recall"]
+    for key in ("threshold", "flat_threshold"):
+        assert getattr(tommer, key) == pytest.approx(points["balanced"][key])
+    calibration = new.meta["performance"]["calibration"]
+    assert calibration["points"]["recall"]["threshold"]["mean"]["r"] >= 0.5
+    assert set(calibration["reliability"]["scales"]) == {"MENTION"}
+    assert "Expected calibration error" in result.output
+    for name, point in points.items():
+        tommer.use_thresholds(name)
+        scores = calibration["points"][name]
+        for key, value in point.items():
+            assert set(scores[key]) == {"one", "two", "mean"}
+            assert f"{name}: {key} = {value:.3g}" in result.output
+        # What is written is what the pipeline finds.
+        gold = read_docs(benchmarks / "two", new.vocab)
+        docs = list(new.pipe([doc.text for doc in gold]))
+        found = sum(len(doc.spans["mentions"]) for doc in docs)
+        assert found == scores["threshold"]["two"]["found"]
+        flat = sum(len(doc.ents) for doc in docs)
+        assert flat == scores["flat_threshold"]["two"]["found"]

@@ -166,20 +166,24 @@ def corpora():
     }
 
 
-def test_threshold_with_enough_recall_everywhere(corpora):
-    assert recall_threshold(corpora, 0.5, 0.75) == 0.699
-    assert recall_threshold(corpora, 0.5, 0.8) == 0.299
-    assert recall_threshold(corpora, 0.6, 0.1) == 0.299
-    assert recall_threshold(corpora, 0.0, 0.25) == 0.899
-    assert recall_threshold(corpora, 0.0, 0.0) == 0.999
+def test_threshold_with_enough_recall_on_average(corpora):
+    assert recall_threshold(corpora, 0.75) == 0.699
+    assert recall_threshold(corpora, 0.8) == 0.299
+    assert recall_threshold(corpora, 0.25) == 0.899
+    assert recall_threshold(corpora, 0.0) == 0.999
     corpora["lost"] = make_scored([2.0], [1], 4, CANDIDATES)
-    with pytest.raises(ValueError, match=r"'lost' is 25\.0 % .* 75\.0 %; wanted are 50"):
-        recall_threshold(corpora, 0.5, 0.5)
+    assert recall_threshold(corpora, 0.75) == 0.299
+    with pytest.raises(
+        ValueError, match=r"of 0\.001 the mean recall is 75\.0 %; wanted .* 80"
+    ):
+        recall_threshold(corpora, 0.8)
 
 
 def test_threshold_with_the_best_mean_f1(corpora):
     # Between 0.2 and 0.3 both find all and nothing wrong.
     assert f1_threshold(corpora) == 0.2
+    assert f1_threshold(corpora, 0.25) == 0.25
+    assert f1_threshold(corpora, 0.8) == 0.8
     at = measures_at(corpora, 0.25)
     assert at["easy"]["f"] == at["hard"]["f"] == at["mean"]["f"] == 1
     assert measures_at(corpora, 0.5)["mean"]["f"] == pytest.approx((1 + 2 / 3) / 2)

@@ -13,18 +13,18 @@ PRINTED = {
     "existing_pipeline": [
         "['sentencizer', 'entity_ruler', 'transformer', 'tommer', 'merge_entities', "
         "'tommer_cleaner']",
-        "[('Ada Lovelace', 'PERSON'), ('Charles Babbage', 'MENTION')]",
-        "[('London', 'MENTION')]",
+        "[('Ada Lovelace', 'PERSON'), ('Charles Babbage', 'NAME')]",
+        "[('London', 'NAME')]",
         "['Ada Lovelace', 'Charles Babbage', 'London']",
     ],
     "find_mentions": [
-        "  0.75  University of Bonn",
-        "  0.67  Bonn",
-        "  0.88  Prussia",
+        "  0.95  University of Bonn",
+        "  0.62  Bonn",
+        "  0.97  Prussia",
         "Entities, which do not overlap:",
-        "  0.75  University of Bonn  MENTION",
-        "  0.65  Frederick William III  MENTION",
-        "  0.88  Prussia  MENTION",
+        "  0.95  University of Bonn  NAME",
+        "  0.87  Frederick William III  NAME",
+        "  0.97  Prussia  NAME",
     ],
     "long_documents": [
         "1600 tokens, 400 entities",
@@ -33,9 +33,9 @@ PRINTED = {
     ],
     "own_data": ["before: ['Mary', 'Rome']", "after:  ['black', 'light grey']"],
     "types_from_definitions": [
-        "0.98  Angela Merkel  person",
-        "0.98  Paris  city",
-        "0.94  Paris  capital",
+        "1.00  Angela Merkel  person",
+        "1.00  Paris  city",
+        "0.99  Paris  capital",
     ],
 }
 

@@ -29,7 +29,7 @@ def score(head: MentionHead, *texts: np.ndarray) -> list[np.ndarray]:
     lengths = torch.tensor([len(text) for text in texts])
     with torch.inference_mode():
         logits = head(torch.from_numpy(np.concatenate(texts)), lengths).numpy()
-    return np.split(logits, np.cumsum(lengths)[:-1])
+    return np.split(logits.squeeze(-1), np.cumsum(lengths)[:-1])
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from spacy.util import load_config
 from weasel.util import load_project_config
 
 from reproduction.heads.distil import distil_corpus
-from spacy_tommer.keys import TARGETS
+from spacy_tommer.keys import KINDS, TARGETS
 from spacy_tommer.training.corpus import CachedCorpus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ def test_from_corpora_to_a_table(project, passes):
     (two,) = Path("consensus/two").iterdir()
     assert len(gold(one)) == 8
     for doc in gold(one):
-        assert doc.user_data[TARGETS].shape == (len(doc), 25)
+        assert doc.user_data[TARGETS].shape == (len(doc), 25, 4)
         assert len(doc.spans["mentions"]) == 2
     assert two.read_bytes() == (train / "two" / two.name).read_bytes()
     # If reading another corpus changed the output of the step that caches, weasel would
@@ -84,13 +84,14 @@ def test_from_corpora_to_a_table(project, passes):
     assert set(Path("cache/states").rglob("*")) == states
     assert len(passes) == computed
 
-    free = ("--recall", 0, "--mean-recall", 0)
-    run_verb("thresholds", "mentions", "teachers/one", dev, "calibrated", *free)
+    run_verb(
+        "thresholds", "mentions", "teachers/one", dev, "calibrated", "--mean-recall", 0
+    )
     nlp = spacy.load("calibrated")
-    assert set(nlp.meta["performance"]["calibration"]["threshold"]) == {
-        "one",
-        "two",
-        "mean",
+    points = nlp.meta["performance"]["calibration"]["points"]
+    assert {name: set(point["threshold"]) for name, point in points.items()} == {
+        "balanced": {"one", "two", "mean"},
+        "recall": {"one", "two", "mean"},
     }
     run_verb("evaluate", "mentions", "calibrated", "--benchmarks", dev)
     report = json.loads(Path("metrics/protocol.json").read_text("utf-8"))
@@ -106,18 +107,20 @@ def test_from_corpora_to_a_table(project, passes):
 
 def test_leaving_a_corpus_out(project):
     train, dev = "corpus/train", "corpus/dev"
-    run_verb("teachers", "config.cfg", train, dev, "teachers", "--steps", 3)
+    plain = ("--recipe.kinds", "MENTION", "--recipe.sources", "null")
+    run_verb("teachers", "config.cfg", train, dev, "teachers", "--steps", 3, *plain)
     given = ("leave-out", "mentions", "config.cfg", train, dev, "teachers")
     assert "no set three" in error_of(*given, "two,three", "out")
     run_verb("cache", "config.cfg", train, dev)
     states = set(Path("cache/states").rglob("*"))
-    few = ("--recipe.steps", 2, "--training.eval_frequency", 2, "--limit", 5)
+    few = (*plain, "--recipe.steps", 2, "--training.eval_frequency", 2, "--limit", 5)
     for _ in range(2):
-        run_verb(*given, "two", "out", "--recall", 0, "--mean-recall", 0, *few)
+        run_verb(*given, "two", "out", "--mean-recall", 0, *few)
     assert set(Path("cache/states").rglob("*")) == states
     assert [path.name for path in Path("out/targets").iterdir()] == ["one"]
     calibrated = spacy.load("out/calibrated").meta["performance"]["calibration"]
-    assert set(calibrated["threshold"]) == {"one", "mean"}
+    for point in calibrated["points"].values():
+        assert set(point["threshold"]) == set(point["flat_threshold"]) == {"one", "mean"}
     report = json.loads(Path("out/metrics/protocol.json").read_text("utf-8"))
     (scored,) = report["pipelines"].values()
     assert {name: one["texts"] for name, one in scored["sets"].items()} == {"two": 5}
@@ -221,15 +224,19 @@ def test_the_recipes():
         assert config["components"]["transformer"]["model"]["layers"] == [block]
         tommer, training = config["components"]["tommer"]["model"], config["training"]
         assert (tommer["rank"], tommer["hidden"]) == (128, 128)
-        assert training["max_steps"] == 8000 and training["batcher"]["size"] == 150
+        assert tommer["kinds"] == list(KINDS)
+        sets = [name.partition(":")[0] for name in content["vars"]["sets"].split(",")]
+        assert [*tommer["sources"], "openmentions"] == sets
+        assert training["max_steps"] == 7000 and training["batcher"]["size"] == 400
         optimizer = training["optimizer"]
         assert (optimizer["L2"], optimizer["grad_clip"]) == (0.2, 0)
         schedule = optimizer["learn_rate"]
-        assert schedule["initial_rate"] == rate and schedule["warmup_steps"] == 500
-        assert schedule["total_steps"] == 8000
+        assert schedule["initial_rate"] == rate and schedule["warmup_steps"] == 300
+        assert schedule["total_steps"] == 7000
     paper = recipe("pile-ner-train")
     tommer, training = paper["components"]["tommer"]["model"], paper["training"]
     assert (tommer["rank"], tommer["hidden"]) == (64, 0)
+    assert tommer["kinds"] == "MENTION" and tommer["sources"] is None
     assert training["max_steps"] == 21800 and training["batcher"]["size"] == 3500
     assert training["optimizer"]["learn_rate"]["initial_rate"] == 0.01
     assert training["score_weights"]["flat_f"] == 0

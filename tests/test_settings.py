@@ -29,10 +29,12 @@ def test_numbers_of_numpy_become_python_s(nlp, number, tmp_path):
     "name, value",
     [
         *[("threshold", v) for v in ("0.5", [0.5], None, True, -0.1, 1.1, float("nan"))],
-        *[("flat_threshold", v) for v in ("0.5", {}, 2)],
+        *[("flat_threshold", v) for v in ("0.5", [0.5], 2, {"NAME": 0.5}, {"MENTION": 2})],
         *[("spans_key", v) for v in (None, 3, "")],
         *[("label", v) for v in (None, 3, "")],
         *[("overwrite_ents", v) for v in (None, "yes", 1)],
+        *[("border_rules", v) for v in (None, "yes", 1)],
+        *[("kinds", v) for v in ("NAME", ["MENTION", "NAME"], [], 3, [None], [[]], {})],
     ],
 )
 def test_other_values_are_refused_and_change_nothing(nlp, name, value):

@@ -43,7 +43,12 @@ def plan(tiny, tmp_path, monkeypatch):
         "sentences": 3,
         "steps": 2,
         "thresholds": [0.25, 0.5],
-        "overrides": {"recipe.hidden": 0, "recipe.learn_rate": 0.01},
+        "overrides": {
+            "recipe.hidden": 0,
+            "recipe.kinds": "MENTION",
+            "recipe.sources": None,
+            "recipe.learn_rate": 0.01,
+        },
         "backbones": {"tiny": {"name": tiny("llama"), "layers": [0, 1, 2], "layer": 1}},
         "base": {"rank": 8},
         "vary": {"layer": "all", "rank": [4, 8], "texts": [2, 0]},

@@ -196,8 +196,9 @@ def find_both(
     nested, flat = tommer.threshold, tommer.flat_threshold
     if threshold is not None:
         nested = flat = threshold
-    picked = spans.above(nested if flat is None else flat).flat()
-    return places_of(docs, spans.above(nested)), places_of(docs, picked)
+    spans = spans.above(nested)
+    picked = spans.as_entities().above(nested if flat is None else flat).flat()
+    return places_of(docs, spans), places_of(docs, picked)
 
 
 def places_of(docs: Sequence[Doc], spans: Mentions) -> set[tuple[int, Place]]:

@@ -90,7 +90,7 @@ def training(
                 split = by_chance(docs, name, seed, dev_share, share, sides, run)
             kinds = MARKS[name]
             write_split(
-                ((set_kinds(doc, kinds), is_dev) for doc, is_dev in split),
+                ((set_kinds(doc, kinds, name), is_dev) for doc, is_dev in split),
                 name,
                 train / name,
                 dev / name,

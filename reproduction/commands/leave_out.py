@@ -27,11 +27,9 @@ def mentions(
     gold_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of gold in the targets.")
     ] = 0.3,
-    recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Least recall on each set.")
-    ] = 0.85,
     mean_recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Least mean of these recalls.")
+        float,
+        typer.Option(min=0, max=1, help="Mean recall of sets at the point `recall`."),
     ] = 0.94,
     limit: options.Limit = 1000,
     seed: options.Seed = 0,
@@ -50,7 +48,7 @@ def mentions(
         output,
         cache,
         gold_share,
-        (recall, mean_recall),
+        mean_recall,
         limit,
         seed,
         gpu_id,

@@ -23,19 +23,17 @@ def mentions(
         Path, typer.Argument(help="Folder of DocBins, or with one for each set.")
     ],
     output: Output,
-    recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Least recall on each set.")
-    ] = 0.85,
     mean_recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Least mean of these recalls.")
+        float,
+        typer.Option(min=0, max=1, help="Mean recall of sets at the point `recall`."),
     ] = 0.94,
 ) -> None:
     """Choose both thresholds of mentions.
 
-    `threshold` is the highest one that has these recalls, and `flat_threshold` the one with
-    the best mean F1 of the flat segmentation. The pipeline's meta.json keeps the scores.
+    There are two pairs: `balanced`, which is used, has the best F1, and `recall` the wanted
+    mean recall. Scores are calibrated. The pipeline's meta.json keeps the scores.
     """
-    print("\n".join(write_thresholds(pipeline, dev, output, recall, mean_recall)))
+    print("\n".join(write_thresholds(pipeline, dev, output, mean_recall)))
 
 
 @app.command()

@@ -12,8 +12,10 @@ from spacy_tommer.keys import MENTION, MENTIONS, NAME, PHRASE, QUANTITY, TERM
 class Marks:
     """Tell what a corpus marks.
 
-    kinds (tuple[str, ...]): The kinds of which it marks every mention of its field: spans
-        that are no mention are of none of them.
+    kinds (tuple[str, ...]): The kinds of its mentions.
+    whole (tuple[str, ...]): Those of which it marks every mention, so that other spans are
+        none: a head learns these kinds from it. The other corpora mark names of a few types
+        or of a field, and are learnt from as sources.
     types (Mapping[str, str]): The kind of a type. A mention of another type has the kind of
         `kinds`, if that is one, and otherwise the label MENTION: one of them.
     by_case (bool): Whether mentions whose last word begins with a capital are names, unless
@@ -21,6 +23,7 @@ class Marks:
     """
 
     kinds: tuple[str, ...]
+    whole: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     by_case: bool = False
 
@@ -47,35 +50,36 @@ REDOCRED = {
 SOFTWARE = {"Version": QUANTITY, "Value": QUANTITY, "File_Name": QUANTITY}
 CYNER = {"Indicator": QUANTITY, "Organization": NAME, "Malware": NAME}
 MARKS: dict[str, Marks] = {
-    "gum": Marks((PHRASE,), {NAME: NAME}),
-    "litbank": Marks((PHRASE,), by_case=True),
-    "redocred": Marks((NAME, QUANTITY), REDOCRED),
+    "gum": Marks((PHRASE,), (PHRASE,), {NAME: NAME}),
+    "litbank": Marks((PHRASE,), (PHRASE,), by_case=True),
+    "redocred": Marks((NAME, QUANTITY), types=REDOCRED),
     "wikigold": NAMES,
     "bionlp13cg": Marks(FIELD),
     "craft": Marks(FIELD),
-    "cyner": Marks(FIELD, CYNER),
+    "cyner": Marks(FIELD, types=CYNER),
     "wnut17": NAMES,
     "btc": NAMES,
-    "stackoverflow": Marks(FIELD, SOFTWARE),
-    "openmentions": Marks(EVERY, {kind: kind for kind in EVERY}),
+    "stackoverflow": Marks(FIELD, types=SOFTWARE),
+    "openmentions": Marks(EVERY, EVERY, {kind: kind for kind in EVERY}),
 }
 
 
-def set_kinds(doc: Doc, marks: Marks) -> Doc:
+def set_kinds(doc: Doc, marks: Marks, source: str = "") -> Doc:
     """Label the gold mentions of a Doc with their kinds.
 
     doc (Doc): A Doc with gold mentions.
     marks (Marks): What its corpus marks.
+    source (str): Name of the corpus.
     RETURNS (Doc): The same Doc. doc.spans["mentions"] has kinds as labels, MENTION where a
-        mention is of one of several, and the kinds that are marked in `attrs["kinds"]`.
+        mention is of one of several; the kinds that are marked as a whole in
+        `attrs["kinds"]`; and the name of the corpus in `attrs["source"]`.
     """
     mentions = [
         Span(doc, span.start, span.end, label=marks.kind(span))
         for span in doc.spans[MENTIONS]
     ]
-    doc.spans[MENTIONS] = SpanGroup(
-        doc, name=MENTIONS, spans=mentions, attrs={"kinds": list(marks.kinds)}
-    )
+    attrs = {"kinds": list(marks.whole), "source": source}
+    doc.spans[MENTIONS] = SpanGroup(doc, name=MENTIONS, spans=mentions, attrs=attrs)
     if doc.has_annotation("ENT_IOB"):
         doc.set_ents(mentions)
     return doc

@@ -28,6 +28,7 @@ def distil_corpus(
     threshold: float = 0.9,
     keep: str = "",
     gold_share: Optional[float] = None,
+    kinds: str = "",
 ) -> None:
     """Write a corpus with the spans whose mean probability exceeds a threshold.
 
@@ -39,6 +40,7 @@ def distil_corpus(
     threshold (float): Mean probability that a span must exceed.
     keep (str): Sets (folders of the corpus) that are copied, separated by commas.
     gold_share (Optional[float]): Share of gold in the targets.
+    kinds (str): Kinds of the student, separated by commas; by default the teachers'.
     RAISES (ValueError): If there are no DocBins or no pipelines.
     """
     files = walk_corpus(corpus, FILE_TYPE) if corpus.is_dir() else []
@@ -62,7 +64,10 @@ def distil_corpus(
             count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
             docs = DocBin(store_user_data=purpose == "targets")
             examples = read_examples(path, cache, nlp)
-            for doc in distil_docs(pipes, examples, purpose, threshold, count, gold_share):
+            wanted = tuple(filter(None, kinds.split(",")))
+            for doc in distil_docs(
+                pipes, examples, purpose, threshold, count, gold_share, wanted
+            ):
                 docs.add(doc)
             docs.to_disk(target)
     for name, count in counts.items():

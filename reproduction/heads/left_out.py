@@ -26,7 +26,7 @@ def leave_out_mentions(
     output: Path,
     cache: Path,
     gold_share: float,
-    recalls: tuple[float, float],
+    mean_recall: float,
     limit: int,
     seed: int,
     gpu_id: int,
@@ -55,7 +55,7 @@ def leave_out_mentions(
     }
     train(config, output / "student", use_gpu=gpu_id, overrides=settings)
     student, calibrated = output / "student/model-last", output / "calibrated"
-    print("\n".join(write_thresholds(student, rest_dev, calibrated, *recalls)))
+    print("\n".join(write_thresholds(student, rest_dev, calibrated, mean_recall)))
     sets = link_sets(corpus, out, output / "left_out")
     lines, _ = score_mentions([str(calibrated)], sets, output / "metrics", limit)
     print("\n".join(lines))

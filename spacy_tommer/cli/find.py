@@ -80,6 +80,16 @@ def find(
             help="Probability that a mention must exceed, between 0 and 1.",
         ),
     ] = None,
+    recall: Annotated[
+        bool,
+        typer.Option("--recall", help="Find nearly all mentions, and more that are none."),
+    ] = False,
+    kinds: Annotated[
+        Optional[str],
+        typer.Option(
+            "--kinds", "-k", help="Kinds of mentions to find: NAME,TERM,QUANTITY,PHRASE."
+        ),
+    ] = None,
     format: Annotated[
         Format, typer.Option("--format", "-f", help="spacy writes a folder of DocBins.")
     ] = Format.table,
@@ -115,8 +125,8 @@ def find(
     if output is not None and any(output.exists() and output.samefile(f) for f in files):
         fail(f"{output} is also an input and would be overwritten. Name another --output.")
     try:
-        nlp = load(model)
-        spans_key = settle(nlp, model, threshold)
+        nlp = load(model, thresholds="recall" if recall else None)
+        spans_key = settle(nlp, model, threshold, kinds)
         stream = read_texts(texts or [], files, encoding)
         write_all(nlp, stream, spans_key, format, matches, output)
     except BrokenPipeError:  # the reader of standard output has seen enough
@@ -127,12 +137,16 @@ def find(
         raise typer.Exit(130) from None
 
 
-def settle(nlp: Language, model: str, threshold: Optional[float]) -> str:
-    """Set the threshold of a pipeline, and allow texts of any length.
+def settle(
+    nlp: Language, model: str, threshold: Optional[float], kinds: Optional[str]
+) -> str:
+    """Set the threshold and the kinds of a pipeline, and allow texts of any length.
 
     nlp (Language): The pipeline. ValueError is raised if it has no component "tommer".
     model (str): The name or folder that it was loaded from, for the error message.
-    threshold (Optional[float]): The threshold for all mentions, nested and flat.
+    threshold (Optional[float]): The threshold for all mentions; for flat ones, too, unless
+        the head scores entities apart.
+    kinds (Optional[str]): The kinds to find, separated by commas.
     RETURNS (str): Key of the mentions in doc.spans.
     """
     if "tommer" not in nlp.pipe_names:
@@ -140,6 +154,10 @@ def settle(nlp: Language, model: str, threshold: Optional[float]) -> str:
     tommer = nlp.get_pipe("tommer")
     if threshold is not None:
         tommer.threshold = threshold
+    if kinds is not None:
+        known = {kind.upper(): kind for kind in tommer.label_names}
+        wanted = [kind.strip() for kind in kinds.split(",")]
+        tommer.kinds = [known.get(kind.upper(), kind) for kind in wanted]
     nlp.max_length = sys.maxsize
     return tommer.spans_key
 

@@ -18,16 +18,14 @@ def thresholds(
         ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder for the pipeline with them.")],
-    recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Least recall on each set.")
-    ] = 0.85,
     mean_recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Least mean of these recalls.")
+        float,
+        typer.Option(min=0, max=1, help="Mean recall of sets at the point `recall`."),
     ] = 0.94,
 ) -> None:
     """Choose both thresholds on validation texts, and write the pipeline with them.
 
-    `threshold` is the highest one that has these recalls of doc.spans["mentions"], and
-    `flat_threshold` the one with the best mean F1 of the flat segmentation.
+    There are two pairs: `balanced`, which is used, has the best F1, and `recall` the wanted
+    mean recall. Scores are calibrated.
     """
-    typer.echo("\n".join(write_thresholds(pipeline, data, output, recall, mean_recall)))
+    typer.echo("\n".join(write_thresholds(pipeline, data, output, mean_recall)))

@@ -8,32 +8,50 @@ from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_SPACE
+from spacy.attrs import IS_ALPHA, IS_SPACE
 from spacy.tokens import Doc
 
 Ints = NDArray[np.intp]
 
 # Control and format characters, such as zero-width spaces, direction marks and NUL.
 INVISIBLE = ("Cc", "Cf")
+# Open and close brackets and quotes.
+BRACKETS = ("Ps", "Pe", "Pi", "Pf")
+# Quotes, commas and colons, and what joins emoji.
+MARKS = frozenset("\"'`,:;\u200d")
 BLANK_LINE = re.compile(r"(\r\n|\n|\r(?!\n))[^\S\r\n]*[\r\n]")
 LINE_BREAK = re.compile(r"[\r\n]")
 BULLET = re.compile(r"[-*+\u2022\u25aa\u2013]|\(?(\d{1,3}|[A-Za-z])[.)]")
 TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 
 
-def can_be_edge(doc: Doc) -> NDArray[np.bool_]:
+def can_be_edge(doc: Doc, rules: bool = True) -> NDArray[np.bool_]:
     """Mark the tokens that a mention may start and end with.
 
-    RETURNS (NDArray[bool]): False for white space, and for a token that starts or ends with
-        an invisible character. (T,)
+    rules (bool): Whether brackets, quotes, commas, colons and emoji may not be edges.
+    RETURNS (NDArray[bool]): False for white space, for a token that starts or ends with an
+        invisible character, and by the rules. (T,)
     """
     solid = doc.to_array(IS_SPACE) == 0
-    if not doc.text.isprintable():
-        for token in doc:
-            edges = token.text[0] + token.text[-1]
-            if any(category(char) in INVISIBLE for char in edges):
-                solid[token.i] = False
+    hidden = not doc.text.isprintable()
+    if hidden or rules:
+        for i in np.flatnonzero(doc.to_array(IS_ALPHA) == 0).tolist():
+            text = doc[i].text
+            edges = text[0] + text[-1]
+            if (hidden and any(category(char) in INVISIBLE for char in edges)) or (
+                rules and not edges.isalnum() and all(map(is_mark, text))
+            ):
+                solid[i] = False
     return solid
+
+
+def is_mark(char: str) -> bool:
+    """Tell brackets, quotes, commas, colons and emoji from other characters."""
+    if char in MARKS:
+        return True
+    kind = category(char)
+    # Signs such as the degree and the trademark sign come before the arrows and emoji.
+    return kind in BRACKETS or (kind in ("So", "Sk", "Mn", "Cf") and char >= "\u2190")
 
 
 def crosses_break(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[np.bool_]:

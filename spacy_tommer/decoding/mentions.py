@@ -1,10 +1,11 @@
 """Scored mentions of a batch of Docs, as arrays.
 
-Axis letters: M mentions of all Docs; T tokens of all Docs, concatenated.
+Axis letters: M mentions of all Docs; T tokens of all Docs, concatenated; N units; L longest
+span in units; K kinds.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import numpy as np
@@ -18,6 +19,9 @@ from .units import edge_tokens
 Ints = NDArray[np.intp]
 Floats = NDArray[np.floating]
 
+# A threshold of 0 has an infinite logit, which cannot be moved.
+EPSILON = 1e-6
+
 
 @dataclass
 class Mentions:
@@ -26,12 +30,16 @@ class Mentions:
     starts (Ints): Start of each mention. (M,)
     ends (Ints): End (exclusive) of each mention. (M,)
     logits (Floats): Logit of each mention. (M,)
+    kinds (Ints): Number of the likeliest kind of each mention. (M,)
+    entity_logits (Floats): Logit of each mention as an entity of a flat segmentation. (M,)
     offsets (Ints): Start of each Doc, followed by T.
     """
 
     starts: Ints
     ends: Ints
     logits: Floats
+    kinds: Ints
+    entity_logits: Floats
     offsets: Ints
 
     def __getitem__(self, which: NDArray) -> "Mentions":
@@ -40,8 +48,14 @@ class Mentions:
         which (NDArray): Their indices, in order, or a mask.
         RETURNS (Mentions): The selected mentions.
         """
-        starts, ends, logits = self.starts[which], self.ends[which], self.logits[which]
-        return Mentions(starts, ends, logits, self.offsets)
+        return Mentions(
+            self.starts[which],
+            self.ends[which],
+            self.logits[which],
+            self.kinds[which],
+            self.entity_logits[which],
+            self.offsets,
+        )
 
     def above(self, threshold: float) -> "Mentions":
         """Select the mentions above a threshold.
@@ -50,6 +64,13 @@ class Mentions:
         RETURNS (Mentions): The selected mentions.
         """
         return self[self.logits > logit(threshold)]
+
+    def as_entities(self) -> "Mentions":
+        """Score the mentions as entities.
+
+        RETURNS (Mentions): The same mentions, with `entity_logits` as their logits.
+        """
+        return replace(self, logits=self.entity_logits)
 
     def flat(
         self,
@@ -89,30 +110,64 @@ class Mentions:
                 self.starts[part] - offset,
                 self.ends[part] - offset,
                 self.logits[part],
+                self.kinds[part],
+                self.entity_logits[part],
                 self.offsets[i : i + 2] - offset,
             )
 
 
 def find_mentions(
-    docs: Sequence[Doc], logits: Floats, lengths: Ints, threshold: float
+    docs: Sequence[Doc],
+    logits: Floats,
+    lengths: Ints,
+    threshold: float,
+    columns: Sequence[int] = (0,),
+    kinds: int = 1,
+    rules: bool = True,
 ) -> Mentions:
     """Find the spans above a threshold that can be mentions: those that start and end at
-    token boundaries, not with white space or an invisible character, and that do not
-    cross a blank line, a table cell, a list item or a tag.
+    token boundaries, not with white space or an invisible character.
+
+    The logit of a span is that of any kind: the odds of kinds add up.
 
     docs (Sequence[Doc]): The Docs.
     logits (Floats): Span logits of all units, rows by end and columns by length - 1; -inf
-        where a span would start before its Doc. (N, L)
+        where a span would start before its Doc. (N, L, K)
     lengths (Ints): How many units each token has. (T,)
     threshold (float): Probability that a span must exceed.
+    columns (Sequence[int]): Numbers of the kinds that are wanted.
+    kinds (int): How many outputs are kinds. Entities are scored by the mean probability of
+        the others, the sources, and as mentions if there is none.
+    rules (bool): Whether mentions obey the rules on tokens of `borders`.
     RETURNS (Mentions): The mentions.
     """
     offsets = np.cumsum([0, *map(len, docs)])
-    starts, ends, found = threshold_decode(logits, threshold)
-    edge = np.concatenate([can_be_edge(doc) for doc in docs])
+    wanted = logits[..., list(columns)]
+    united = wanted[..., 0] if len(columns) == 1 else np.logaddexp.reduce(wanted, axis=-1)
+    starts, ends, found = threshold_decode(united, threshold)
+    cells = ends - 1, ends - starts - 1
+    best = wanted[cells].argmax(-1)
+    sources = logits[..., kinds:][cells]  # (M, S)
+    entities = mean_logit(sources) if sources.shape[-1] else found
+    edge = np.concatenate([can_be_edge(doc, rules) for doc in docs])
     first, last = edge_tokens(lengths, edge)
     starts, ends = first[starts], last[ends - 1] + 1
     kept = np.flatnonzero((starts >= 0) & (ends > 0))
-    kept = kept[~crosses_break(docs, starts[kept], ends[kept])]
+    if rules:
+        kept = kept[~crosses_break(docs, starts[kept], ends[kept])]
     kept = kept[np.lexsort((ends[kept], starts[kept]))]
-    return Mentions(starts[kept], ends[kept], found[kept], offsets)
+    likeliest = np.asarray(columns, dtype="int")[best[kept]]
+    return Mentions(
+        starts[kept], ends[kept], found[kept], likeliest, entities[kept], offsets
+    )
+
+
+def mean_logit(logits: Floats) -> Floats:
+    """Compute the logit of the mean probability of several outputs.
+
+    logits (Floats): Their logits. (M, S)
+    RETURNS (Floats): Logits. (M,)
+    """
+    yes = np.logaddexp.reduce(-np.logaddexp(0, -logits), axis=-1)
+    no = np.logaddexp.reduce(-np.logaddexp(0, logits), axis=-1)
+    return yes - no

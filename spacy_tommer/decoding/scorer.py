@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Optional
 
 from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
@@ -29,9 +29,10 @@ def mention_score(
     entities are left out.
 
     spans_key (str): Key of the mentions in doc.spans.
-    RETURNS (dict[str, Any]): spans_{key}_p, _r and _f; the recall of each gold label in
-        spans_{key}_per_type; flat_p, flat_r and flat_f for doc.ents; and, if no Doc has
-        the key "sc", spans_sc_p, _r and _f, which `spacy evaluate` shows.
+    RETURNS (dict[str, Any]): spans_{key}_p, _r and _f; the precision of each kind that is
+        found and the recall of each gold label in spans_{key}_per_type; flat_p, flat_r and
+        flat_f for doc.ents; and, if no Doc has the key "sc", spans_sc_p, _r and _f, which
+        `spacy evaluate` shows.
     """
     examples = list(examples)
     attr = f"spans_{spans_key}"
@@ -61,32 +62,52 @@ def mention_score(
     if not any(SHOWN in doc.spans for eg in examples for doc in (eg.x, eg.y)):
         scores.update({f"spans_{SHOWN}_{key}": scores[f"{attr}_{key}"] for key in "prf"})
     annotated = [example for example in examples if has_annotation(example.reference)]
-    scores[f"{attr}_per_type"] = recall_per_type(annotated, spans_key)
+    scores[f"{attr}_per_type"] = score_per_type(annotated, spans_key)
     return scores
 
 
-def recall_per_type(
+def score_per_type(
     examples: Iterable[Example], spans_key: str
 ) -> dict[str, dict[str, Any]]:
-    """Compute the recall of the gold mentions of each label.
+    """Compute the recall of the gold mentions of each label, and the precision of the
+    predicted mentions of each label. Both compare spans, not labels.
 
     examples (Iterable[Example]): The examples.
     spans_key (str): Key of the mentions in doc.spans.
-    RETURNS (dict): For each label, the recall as "r". Predicted mentions have no label, so
-        there is no precision, and "p" and "f" are None.
+    RETURNS (dict): For each label, the precision as "p", None if no mention is predicted
+        with it, the recall as "r", None if no gold mention has it, and their F1 as "f".
     """
-    total: Counter[str] = Counter()
-    found: Counter[str] = Counter()
+    gold: Counter[str] = Counter()
+    recalled: Counter[str] = Counter()
+    predicted: Counter[str] = Counter()
+    right: Counter[str] = Counter()
     for example in examples:
-        spans = example.predicted.spans.get(spans_key, [])
-        predicted = {
-            (span.start, span.end)
-            for span in example.get_aligned_spans_x2y(spans, allow_overlap=True)
-        }
-        for span in visible_spans(example.reference.spans[spans_key]):
-            total[span.label_] += 1
-            found[span.label_] += (span.start, span.end) in predicted
+        spans = example.get_aligned_spans_x2y(
+            example.predicted.spans.get(spans_key, []), allow_overlap=True
+        )
+        found = {(span.start, span.end) for span in spans}
+        references = list(visible_spans(example.reference.spans[spans_key]))
+        places = {(span.start, span.end) for span in references}
+        for span in references:
+            gold[span.label_] += 1
+            recalled[span.label_] += (span.start, span.end) in found
+        for span in example.predicted.spans.get(spans_key, []):
+            predicted[span.label_] += 1
+        for span in spans:
+            right[span.label_] += (span.start, span.end) in places
     return {
-        label: {"p": None, "r": found[label] / total[label], "f": None}
-        for label in sorted(total)
+        label: prf(ratio(right, predicted, label), ratio(recalled, gold, label))
+        for label in sorted({*gold, *predicted})
     }
+
+
+def ratio(part: Counter[str], whole: Counter[str], label: str) -> Optional[float]:
+    """Divide two counts, or return None if the whole is 0."""
+    return part[label] / whole[label] if whole[label] else None
+
+
+def prf(p: Optional[float], r: Optional[float]) -> dict[str, Optional[float]]:
+    """Add the F1 of a precision and a recall, or None if one is missing."""
+    if p is None or r is None:
+        return {"p": p, "r": r, "f": None}
+    return {"p": p, "r": r, "f": 2 * p * r / (p + r) if p + r else 0.0}

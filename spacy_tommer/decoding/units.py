@@ -1,9 +1,10 @@
 """Map tokens to the units (tokens or wordpieces) whose spans the head scores.
 
-Axis letters: T tokens of a Doc; N units; L longest span in units.
+Axis letters: T tokens of a Doc; N units; L longest span in units; K kinds.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +30,15 @@ def edge_tokens(lengths: Ints, solid: NDArray[np.bool_]) -> tuple[Ints, Ints]:
 
 
 def mark_spans(
-    cells: NDArray[np.generic], spans: Iterable[Span], lengths: Ints, value: float
+    cells: NDArray[np.generic], spans: Iterable[Span], lengths: Ints, value: Any
 ) -> None:
     """Set the cells of spans to a value. Spans of more than L units are skipped.
 
     cells (NDArray): One row per last unit and one column per length - 1, changed in place.
-        (N, L)
+        (N, L) or (N, L, K)
     spans (Iterable[Span]): Spans of tokens.
     lengths (Ints): How many units each token has. (T,)
-    value (float): The value to write.
+    value (Any): The value to write, or one for each kind. (K,)
     """
     ends = np.cumsum(lengths)
     starts = ends - lengths

@@ -98,12 +98,19 @@ def earlier_ents(doc: Doc, mentions_key: str) -> list[Span]:
 
     doc (Doc): The Doc.
     mentions_key (str): Key of doc.spans with tommer's mentions.
-    RETURNS (list[Span]): The entities whose label is not the label of mentions.
+    RETURNS (list[Span]): The entities that are no mentions with the same label, and whose
+        label is not the one of mentions without a kind.
     """
     group = doc.spans.get(mentions_key)
     attrs = {} if group is None else group.attrs
     own = {attrs["label"]} if "label" in attrs else {span.label_ for span in group or ()}
-    return [ent for ent in doc.ents if ent.label_ not in own]
+    # Other components may use the names of kinds, such as QUANTITY, as labels, too.
+    found = {(span.start, span.end, span.label) for span in group or ()}
+    return [
+        ent
+        for ent in doc.ents
+        if ent.label_ not in own and (ent.start, ent.end, ent.label) not in found
+    ]
 
 
 def set_ents(

@@ -51,16 +51,16 @@ def score_docs(
     """
     has_scores = name in nlp.pipe_names
     if has_scores:
-        cfg = nlp.get_pipe(name).cfg
-        own = [cfg[key] for key in ("threshold", "flat_threshold") if cfg[key] is not None]
-        thresholds = [*thresholds, *own]
+        tommer = nlp.get_pipe(name)
+        own = (tommer.threshold, tommer.flat_threshold)
+        thresholds = [*thresholds, *(one for one in own if one is not None)]
     edges = bin_edges(thresholds)
     nested, flat = Scored(edges), Scored(edges)
     for batch in batch_by_tokens(docs, BATCH):
         texts = [doc.text for doc in batch]
         predicted, spans = find_spans(nlp, texts, name, states)
-        picked = spans.flat() if has_scores else spans
-        add_batch((nested, flat), batch, predicted, spans, picked)
+        picked = nlp.get_pipe(name).entities(spans) if has_scores else spans
+        add_batch((nested, flat), batch, predicted, (spans, picked))
     if not nested.texts:
         raise ValueError("There are no gold texts to score.")
     return nested, flat
@@ -93,32 +93,32 @@ def score_examples(
     for batch in minibatch(examples, BATCH):
         docs = [example.x for example in batch]
         spans = tommer.decode(docs, tommer.predict(docs), FLOOR)
-        picked = spans.flat()
-        add_batch((nested, flat), [example.y for example in batch], docs, spans, picked)
+        picked = tommer.entities(spans)
+        gold = [example.y for example in batch]
+        add_batch((nested, flat), gold, docs, (spans, picked))
     return nested, flat
 
 
 def add_batch(
-    both: tuple[Scored, Scored],
+    scored: Sequence[Scored],
     gold: Sequence[Doc],
     docs: Sequence[Doc],
-    spans: Mentions,
-    picked: Mentions,
+    spans: Sequence[Mentions],
 ) -> None:
     """Count what was found in a batch of texts.
 
-    both (tuple[Scored, Scored]): Counts of all spans, and of the greedy segmentation.
+    scored (Sequence[Scored]): Counts of each decoding, such as all spans, and the greedy
+        segmentation.
     docs (Sequence[Doc]): The tokens of the texts.
-    spans (Mentions): All spans, in order. (S,)
-    picked (Mentions): The greedy segmentation.
+    spans (Sequence[Mentions]): The spans of each decoding, in order. (S,)
     """
     places = [gold_places(doc) for doc in gold]
     labels = [label for one in places for label in one.values()]
     inner = [inside for one in places for inside in inside_another(one)]
-    for scored, found in zip(both, (spans, picked)):
-        scored.add(found.logits, logits_of(places, docs, found), labels, inner)
-        scored.texts += len(docs)
-        scored.tokens += int(found.offsets[-1])
+    for one, found in zip(scored, spans):
+        one.add(found.logits, logits_of(places, docs, found), labels, inner)
+        one.texts += len(docs)
+        one.tokens += int(found.offsets[-1])
 
 
 def find_spans(
@@ -177,7 +177,8 @@ def written_spans(nlp: Language, texts: Sequence[str]) -> tuple[list[Doc], Menti
         for span in doc.spans[MENTIONS]
     }
     starts, ends = np.array(sorted(places), dtype="int").reshape(-1, 2).T
-    return docs, Mentions(starts, ends, np.full(len(starts), np.inf), offsets)
+    sure = np.full(len(starts), np.inf)
+    return docs, Mentions(starts, ends, sure, 0 * starts, sure, offsets)
 
 
 def gold_places(doc: Doc) -> dict[Place, str]:

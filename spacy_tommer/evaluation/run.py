@@ -48,7 +48,9 @@ def evaluate_pipeline(
             "threshold": tommer.threshold,
             "flat_threshold": tommer.flat_threshold,
         }
-        thresholds = {"nested": tommer.threshold, "flat": tommer.flat_threshold}
+        thresholds = {"nested": tommer.threshold}
+        if tommer.flat_threshold is not None:
+            thresholds["flat"] = tommer.flat_threshold
     for name, folder in tqdm(sets.items(), desc=desc, disable=None):
         both = score_docs(nlp, read_docs(folder, nlp.vocab, limit), states=states)
         scored[name] = dict(zip(("nested", "flat"), both))
@@ -59,8 +61,6 @@ def evaluate_pipeline(
         }
     texts = [corpora["nested"].texts for corpora in scored.values()]
     for decoding, threshold in thresholds.items():
-        if threshold is None:
-            continue
         reports = [corpora[decoding].details(threshold) for corpora in scored.values()]
         for entry, report in zip(results["sets"].values(), reports):
             entry[decoding] = report

@@ -154,3 +154,29 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def reliability_table(reliability: Mapping[str, Any]) -> list[str]:
+    """Show how many mentions of each range of scores are right, before and after the
+    calibration.
+
+    reliability (Mapping[str, Any]): What `calibrate` returns.
+    RETURNS (list[str]): Lines of a table in Markdown, and of the temperatures.
+    """
+    lines = ["| score | mentions | mean score | right |", "| --- | --- | --- | --- |"]
+    for one in reliability["after"]["bins"]:
+        lines.append(
+            f"| {one['from']:g} to {one['to']:g} | {one['mentions']:,} | "
+            f"{100 * one['score']:.1f} | {100 * one['right']:.1f} |"
+        )
+    before, after = (100 * reliability[key]["error"] for key in ("before", "after"))
+    moved = ", ".join(
+        f"{kind} {scale:.2f} and {reliability['shifts'][kind]:+.2f}"
+        for kind, scale in reliability["scales"].items()
+    )
+    return [
+        *lines,
+        "",
+        f"Expected calibration error {after:.1f} %, before {before:.1f} % (factor and "
+        f"shift of the logits: {moved}).",
+    ]

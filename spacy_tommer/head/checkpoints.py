@@ -9,6 +9,7 @@ import torch
 
 from ..backbone.sources import install_line
 from ..backbone.spec import BackboneSpec
+from ..keys import MENTION
 from ..tensors import from_bytes, to_bytes
 from .head import MentionHead
 from .matching import MatchingSlot, ToM, as_slot
@@ -35,6 +36,8 @@ def head_to_bytes(head: MentionHead, **metadata: str) -> bytes:
     settings = {
         "max_length": str(head.max_length),
         "matching": json.dumps([matching.kind, matching.layers, matching.heads]),
+        "kinds": json.dumps(head.kinds),
+        "sources": json.dumps(head.sources),
         **metadata,
     }
     return to_bytes(head.state_dict(), settings)
@@ -66,7 +69,11 @@ def head_from_bytes(
             query = weights.get("matching.query")
             slot = as_slot(kind, None if query is None else query.shape[-1])
         matching = slot.build(width, length, tuple(layers), tuple(heads))
-        head = MentionHead(width, matching, len(weights.get("edges.inner.bias", ())))
+        hidden = len(weights.get("edges.inner.bias", ()))
+        # Heads of versions before 0.3.0 have one kind, and do not name it.
+        kinds = json.loads(metadata.get("kinds", json.dumps([MENTION])))
+        sources = json.loads(metadata.get("sources", "[]"))
+        head = MentionHead(width, matching, hidden, kinds, sources)
         head.load_state_dict(weights)
         finite = all(bool(tensor.isfinite().all()) for tensor in weights.values())
     except (ValueError, TypeError, IndexError, RuntimeError, OverflowError) as error:

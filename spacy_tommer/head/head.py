@@ -1,12 +1,17 @@
 """The ToMMeR probe, which scores every span of a text from the states of its units.
 
 Axis letters: N units of all texts, concatenated; B texts; d width of a state; D width of an
-input vector; L longest span in units.
+input vector; L longest span in units; K kinds of mentions.
 """
+
+from collections.abc import Sequence
+from typing import Union
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
+
+from ..keys import MENTION
 
 
 class MentionHead(nn.Module):
@@ -17,14 +22,29 @@ class MentionHead(nn.Module):
     value after a text's last unit is 0. Texts are packed, not padded, so the scores
     of a text do not depend on its neighbours.
 
+    A span has a logit for each kind of mention, and behind these for each source: the match
+    and its pools are shared, and each output has a value, mixing weights and edge values of
+    its own. With one kind it is the head of the paper.
+
     width (int): Width of a state, d.
     matching (nn.Module): The module that matches the end and the start of a span, as a
         `MatchingSlot` builds it. Its `max_length` is the longest span, in units.
     hidden (int): Hidden units of `EdgeValues`; 0 for the head of the paper, which has
         none. ValueError is raised for a negative number.
+    kinds (Sequence[str]): Names of the kinds. ValueError is raised if there is none, or one
+        twice.
+    sources (Sequence[str]): Names of corpora that each mark only some mentions. Each has an
+        output behind those of the kinds: whether it would mark the span.
     """
 
-    def __init__(self, width: int, matching: nn.Module, hidden: int = 0) -> None:
+    def __init__(
+        self,
+        width: int,
+        matching: nn.Module,
+        hidden: int = 0,
+        kinds: Sequence[str] = (MENTION,),
+        sources: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.max_length = max_length = matching.max_length
         if min(width, max_length) < 1 or hidden < 0:
@@ -32,14 +52,17 @@ class MentionHead(nn.Module):
                 f"width ({width}) and max_length ({max_length}) of a MentionHead must be 1 "
                 f"or more, and hidden ({hidden}) must be 0 or more."
             )
+        self.kinds = check_kinds(kinds)
+        self.sources = tuple(sources)
+        count = len(check_kinds([*self.kinds, *self.sources]))
         self.width = width
         self.hidden = hidden
         self.matching = matching
-        self.value = nn.Linear(width, 1)
-        self.edges = EdgeValues(width, hidden, max_length) if hidden else None
+        self.value = nn.Linear(width, count)
+        self.edges = EdgeValues(width, hidden, max_length, count) if hidden else None
         # match, min pool, max pool, value of the last unit, value of the unit after it
         matches = torch.tensor([15.0, 10.0, -8.0]) / self.matching.bound
-        self.mixing = nn.Parameter(torch.cat([matches, torch.ones(2)]))
+        self.mixing = nn.Parameter(torch.cat([matches, torch.ones(2)]).repeat(count))
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Score every span of every text.
@@ -47,26 +70,38 @@ class MentionHead(nn.Module):
         vectors (Tensor): Input vectors of the units of all texts: the state, followed by
             any attention that the matching reads. (N, D)
         lengths (Tensor): Units in each text, summing to N. (B,)
-        RETURNS (Tensor): Logits, (N, L): row e, column l is the span of l + 1 units
+        RETURNS (Tensor): Logits, (N, L, K): row e, column l is the span of l + 1 units
             whose last unit is e; -inf where it would start before its text.
         """
         position, is_last = text_positions(lengths)  # (N,), (N,)
         match = self.matching(vectors)  # (N, L)
         states = vectors[:, : self.width]  # (N, d)
-        value = self.value(states).squeeze(-1)  # (N,)
-        next_value = pad(value[1:], (0, 1)).masked_fill(is_last, 0.0)  # (N,)
-        features = (
-            match,
-            min_pool(match),
-            -min_pool(-match),
-            value.unsqueeze(-1),
-            next_value.unsqueeze(-1),
-        )
-        logits = sum(w * x for w, x in zip(self.mixing, features))  # (N, L)
+        of_match, of_values = self.mixing.view(-1, 5).split((3, 2), dim=1)  # (K, 3), (K, 2)
+        pools = torch.stack([match, min_pool(match), -min_pool(-match)], -1)  # (N, L, 3)
+        value = self.value(states)  # (N, K)
+        values = value * of_values[:, 0] + shift_back(value, is_last) * of_values[:, 1]
+        logits = pools @ of_match.T + values.unsqueeze(1)  # (N, L, K)
         if self.edges is not None:
             logits = logits + self.edges(states, position == 0, is_last)
         span_length = torch.arange(self.max_length, device=vectors.device)  # (L,)
-        return logits.masked_fill(span_length > position.unsqueeze(-1), -torch.inf)
+        outside = span_length > position.unsqueeze(-1)  # (N, L)
+        return logits.masked_fill(outside.unsqueeze(-1), -torch.inf)
+
+    def rescale(self, scales: Tensor, shifts: Tensor) -> None:
+        """Multiply the logits of each kind and move them, by changing the weights.
+        ValueError is raised for a head without `EdgeValues`, whose logits cannot be moved.
+
+        scales (Tensor): A positive factor for each kind. (K,)
+        shifts (Tensor): What is added then. (K,)
+        """
+        if self.edges is None and bool(shifts.any()):
+            raise ValueError("A head without hidden units cannot be calibrated.")
+        with torch.no_grad():
+            self.mixing.view(-1, 5).mul_(scales[:, None])
+            if self.edges is not None:
+                self.edges.outer.weight.view(4, len(scales), -1).mul_(scales[:, None])
+                length = self.edges.length.view(-1, len(scales))
+                length.mul_(scales).add_(shifts)
 
 
 class EdgeValues(nn.Module):
@@ -78,13 +113,15 @@ class EdgeValues(nn.Module):
     width (int): Width of a state, d.
     hidden (int): Hidden units, H.
     max_length (int): Longest span, in units.
+    kinds (int): Kinds of mentions, K.
     """
 
-    def __init__(self, width: int, hidden: int, max_length: int) -> None:
+    def __init__(self, width: int, hidden: int, max_length: int, kinds: int = 1) -> None:
         super().__init__()
+        self.kinds = kinds
         self.inner = nn.Linear(width, hidden)
-        self.outer = nn.Linear(hidden, 4, bias=False)
-        self.length = nn.Parameter(torch.zeros(max_length))
+        self.outer = nn.Linear(hidden, 4 * kinds, bias=False)
+        self.length = nn.Parameter(torch.zeros(max_length * kinds))
         nn.init.zeros_(self.outer.weight)
 
     def forward(self, states: Tensor, is_first: Tensor, is_last: Tensor) -> Tensor:
@@ -93,15 +130,43 @@ class EdgeValues(nn.Module):
         states (Tensor): States of the units of all texts. (N, d)
         is_first (Tensor): Whether a unit is the first of its text. (N,)
         is_last (Tensor): Whether a unit is the last of its text. (N,)
-        RETURNS (Tensor): The sums, to be added to the logits. (N, L)
+        RETURNS (Tensor): The sums, to be added to the logits. (N, L, K)
         """
-        values = self.outer(gelu(self.inner(states)))  # (N, 4)
-        end, after, start, before = values.unbind(-1)  # (N,) each
-        end = end + pad(after[1:], (0, 1)).masked_fill(is_last, 0.0)
-        start = start + pad(before[:-1], (1, 0)).masked_fill(is_first, 0.0)
-        reach = len(self.length) - 1
-        starts = pad(start, (reach, 0)).unfold(0, reach + 1, 1).flip(-1)  # (N, L)
-        return end.unsqueeze(-1) + starts + self.length
+        values = self.outer(gelu(self.inner(states)))  # (N, 4 K)
+        end, after, start, before = values.view(-1, 4, self.kinds).unbind(1)  # (N, K) each
+        end = end + shift_back(after, is_last)
+        start = start + pad(before[:-1], (0, 0, 1, 0)).masked_fill(is_first[:, None], 0.0)
+        length = self.length.view(-1, self.kinds)  # (L, K)
+        reach = len(length) - 1
+        starts = pad(start, (0, 0, reach, 0)).unfold(0, reach + 1, 1)  # (N, K, L)
+        return end.unsqueeze(1) + starts.flip(-1).transpose(1, 2) + length
+
+
+def check_kinds(kinds: Union[str, Sequence[str]]) -> tuple[str, ...]:
+    """Check the names of the kinds of mentions.
+
+    kinds (Union[str, Sequence[str]]): The names, or the only one.
+    RETURNS (tuple[str, ...]): The names. ValueError is raised if there is none, or one
+        twice.
+    """
+    names = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    words = all(isinstance(name, str) and name for name in names)
+    if not names or not words or len(set(names)) < len(names):
+        raise ValueError(
+            f"`kinds` is {list(names)!r}, expected one or more different names, such as "
+            '["NAME", "TERM", "QUANTITY"].'
+        )
+    return names
+
+
+def shift_back(values: Tensor, is_last: Tensor) -> Tensor:
+    """Give each unit the values of the unit after it in its text, or 0.
+
+    values (Tensor): Values of the units of all texts. (N, K)
+    is_last (Tensor): Whether a unit is the last of its text. (N,)
+    RETURNS (Tensor): The values of the units after them. (N, K)
+    """
+    return pad(values[1:], (0, 0, 0, 1)).masked_fill(is_last.unsqueeze(-1), 0.0)
 
 
 def min_pool(match: Tensor) -> Tensor:

@@ -1,22 +1,25 @@
-"""The loss that trains the head, on numpy or cupy arrays."""
+"""The losses that train the head, on numpy or cupy arrays.
 
-from thinc.types import Floats2d
+Axis letters: N units of all texts, concatenated; L longest span in units; K kinds.
+"""
+
+from thinc.types import FloatsXd
 from thinc.util import get_array_module
 
 
 def balanced_bce(
-    logits: Floats2d, targets: Floats2d, counted: Floats2d
-) -> tuple[float, Floats2d]:
+    logits: FloatsXd, targets: FloatsXd, counted: FloatsXd
+) -> tuple[float, FloatsXd]:
     """Compute the balanced binary cross-entropy (equation 3) and its gradient.
 
     Positive cells have the weight alpha = negatives / positives of the batch, or 1 if the
     batch lacks either.
 
-    logits (Floats2d): Span logits; any value where `counted` is false. (N, L)
-    targets (Floats2d): 1 for a mention and 0 for another span. (N, L)
-    counted (Floats2d): Whether a cell is part of the loss. (N, L)
-    RETURNS (tuple[float, Floats2d]): The mean over the counted cells, and the gradient
-        with respect to the logits. (N, L)
+    logits (FloatsXd): Span logits; any value where `counted` is false. (N, L, K)
+    targets (FloatsXd): 1 for a mention and 0 for another span. (N, L, K)
+    counted (FloatsXd): Whether a cell is part of the loss. (N, L, K)
+    RETURNS (tuple[float, FloatsXd]): The mean over the counted cells, and the gradient
+        with respect to the logits. (N, L, K)
     """
     positives = float((targets * counted).sum())
     negatives = float(counted.sum()) - positives
@@ -25,30 +28,30 @@ def balanced_bce(
 
 
 def dense_bce(
-    logits: Floats2d, targets: Floats2d, counted: Floats2d
-) -> tuple[float, Floats2d]:
+    logits: FloatsXd, targets: FloatsXd, counted: FloatsXd
+) -> tuple[float, FloatsXd]:
     """Compute the binary cross-entropy with a teacher's probabilities, and its gradient
     (dense distillation, section 2.3).
 
-    logits (Floats2d): Span logits; any value where `counted` is false. (N, L)
-    targets (Floats2d): The teacher's probabilities. (N, L)
-    counted (Floats2d): Whether a cell is part of the loss. (N, L)
-    RETURNS (tuple[float, Floats2d]): The mean over the counted cells, and the gradient
-        with respect to the logits. (N, L)
+    logits (FloatsXd): Span logits; any value where `counted` is false. (N, L, K)
+    targets (FloatsXd): The teacher's probabilities. (N, L, K)
+    counted (FloatsXd): Whether a cell is part of the loss. (N, L, K)
+    RETURNS (tuple[float, FloatsXd]): The mean over the counted cells, and the gradient
+        with respect to the logits. (N, L, K)
     """
     return weighted_bce(logits, targets, counted * 1.0)
 
 
 def weighted_bce(
-    logits: Floats2d, targets: Floats2d, weights: Floats2d
-) -> tuple[float, Floats2d]:
+    logits: FloatsXd, targets: FloatsXd, weights: FloatsXd
+) -> tuple[float, FloatsXd]:
     """Compute a weighted binary cross-entropy and its gradient.
 
-    logits (Floats2d): Logits; any value where the weight is 0. (N, L)
-    targets (Floats2d): Probabilities. (N, L)
-    weights (Floats2d): Weight of each cell. (N, L)
-    RETURNS (tuple[float, Floats2d]): The sum over the cells, divided by the number of cells
-        whose weight is above 0, and the gradient with respect to the logits. (N, L)
+    logits (FloatsXd): Logits; any value where the weight is 0. (N, L, K)
+    targets (FloatsXd): Probabilities. (N, L, K)
+    weights (FloatsXd): Weight of each cell. (N, L, K)
+    RETURNS (tuple[float, FloatsXd]): The sum over the cells, divided by the number of cells
+        whose weight is above 0, and the gradient with respect to the logits. (N, L, K)
     """
     xp = get_array_module(logits)
     z = xp.where(weights > 0, logits, 0)
@@ -56,3 +59,27 @@ def weighted_bce(
     loss = targets * xp.logaddexp(0, -z) + (1 - targets) * xp.logaddexp(0, z)
     gradient = xp.exp(-xp.logaddexp(0, -z)) - targets
     return float((weights * loss).sum()), (weights * gradient).astype(logits.dtype)
+
+
+def united_bce(logits: FloatsXd, united: FloatsXd, count: float) -> tuple[float, FloatsXd]:
+    """Compute the cross-entropy of mentions that are of one of several kinds, and its
+    gradient. The odds of the kinds add up.
+
+    logits (FloatsXd): Span logits. (N, L, K)
+    united (FloatsXd): The kinds that a mention may be of; false for other spans. (N, L, K)
+    count (float): What the sum is divided by.
+    RETURNS (tuple[float, FloatsXd]): The loss, and the gradient with respect to the logits.
+        (N, L, K)
+    """
+    xp = get_array_module(logits)
+    gradient = xp.zeros_like(logits)
+    cells = united.any(axis=-1)
+    if not cells.any():
+        return 0.0, gradient
+    z = xp.where(united[cells], logits[cells], -xp.inf)
+    top = z.max(axis=-1, keepdims=True)
+    odds = xp.exp(z - top)
+    total = top + xp.log(odds.sum(axis=-1, keepdims=True))
+    missing = xp.exp(-xp.logaddexp(0, total)) / count
+    gradient[cells] = -missing * odds / odds.sum(axis=-1, keepdims=True)
+    return float(xp.logaddexp(0, -total).sum()) / count, gradient

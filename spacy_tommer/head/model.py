@@ -14,13 +14,14 @@ from thinc.api import (
     torch2xp,
     xp2torch,
 )
-from thinc.types import Floats2d, Ragged
+from thinc.types import FloatsXd, Ragged
 from thinc.util import get_array_module
 
 from ..backbone.spec import BackboneSpec
 from ..backbone.states import Unit, read_attention, read_states
+from ..keys import MENTION
 from .checkpoints import head_from_bytes, head_to_bytes
-from .head import MentionHead
+from .head import MentionHead, check_kinds
 from .matching import MatchingSlot, ToMSlot, as_slot
 from .shim import HeadShim, find_head, has_head, place_head
 
@@ -37,6 +38,8 @@ def Tommer(
     max_length: int = 25,
     hidden: int = 128,
     matching: Union[str, MatchingSlot] = DEFAULT_MATCHING,
+    kinds: Union[str, Sequence[str]] = (MENTION,),
+    sources: Optional[Sequence[str]] = None,
 ) -> Model[list[Doc], list[Ragged]]:
     """Build the model of the `tommer` component.
 
@@ -49,9 +52,13 @@ def Tommer(
         the head of the paper.
     matching (MatchingSlot): How the start and the end of a mention are matched:
         spacy_tommer.ToM.v1, spacy_tommer.LTQK.v1, spacy_tommer.LCAttn.v1 or your own.
+    kinds (Union[str, List[str]]): The kinds of mentions that are told apart, such as NAME,
+        TERM and QUANTITY; one by default.
+    sources (Optional[List[str]]): Names of corpora that each mark only some mentions, and
+        that the model learns apart. The mean of their probabilities scores entities.
     RETURNS (Model[List[Doc], List[Ragged]]): The model. For each Doc it returns span
-        logits (units, max_length), and how many units each token has. ValueError is raised
-        for settings that do not go together.
+        logits (units, max_length, kinds and sources), and how many units each token has.
+        ValueError is raised for settings that do not go together.
     """
     slot = as_slot(matching, rank)
     if unit not in ("token", "piece"):
@@ -74,6 +81,8 @@ def Tommer(
             "rank": slot.rank,
             "max_length": max_length,
             "hidden": hidden,
+            "kinds": list(check_kinds(kinds)),
+            "sources": list(sources or ()),
             "matching": slot.kind,
             "attention": slot.attention,
         },
@@ -97,7 +106,8 @@ def init(
         length = attrs["max_length"]
         spec = getattr(data, "spec", BackboneSpec(layers=(0,)))
         matching = slot.build(width, length, spec.layers, spec.heads)
-        set_head(model, MentionHead(width, matching, attrs["hidden"]))
+        outputs = attrs["kinds"], attrs["sources"]
+        set_head(model, MentionHead(width, matching, attrs["hidden"], *outputs))
 
 
 def get_head(model: Model) -> MentionHead:
@@ -129,6 +139,8 @@ def set_head(model: Model, head: MentionHead) -> None:
         "matching": head.matching.kind,
         "max_length": head.max_length,
         "hidden": head.hidden,
+        "kinds": list(head.kinds),
+        "sources": list(head.sources),
     }
     if hasattr(head.matching, "query"):
         have["rank"] = head.matching.query.shape[-1]
@@ -215,13 +227,13 @@ def forward(
 
 def score(
     model: Model, states: list[Ragged], is_train: bool
-) -> tuple[list[Ragged], Callable[[Floats2d], Any]]:
+) -> tuple[list[Ragged], Callable[[FloatsXd], Any]]:
     """Run the head once.
 
     model (Model): A model of the architecture Tommer.v1.
     states (list[Ragged]): Input vectors of each text. (units, D)
     is_train (bool): Whether gradients are needed.
-    RETURNS (tuple): Logits of each text (units, L), and a callback that takes the
+    RETURNS (tuple): Logits of each text (units, L, K), and a callback that takes the
         gradient with respect to the logits of all texts, concatenated. ValueError is
         raised for input vectors of another width than the head's.
     """
@@ -229,7 +241,7 @@ def score(
     lengths = [len(text.dataXd) for text in states]
     filled = [text.dataXd for text in states if len(text.dataXd)]
     if not filled:
-        nothing = model.ops.alloc2f(0, head.max_length)
+        nothing = model.ops.alloc3f(0, head.max_length, len(head.kinds) + len(head.sources))
         return [Ragged(nothing, text.lengths) for text in states], lambda d_logits: None
     xp = model.ops.xp
     packed = xp.concatenate([xp.asarray(text) for text in filled], dtype="float32")

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,12 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..gold import ENTS, UNALIGNED, GoldCheck, fit_spans, gold_spans
-from ..keys import TARGETS
+from ..keys import MENTIONS, TARGETS
 from .state_cache import Damaged, hash_docs, open_arrays, remove_leftovers
 
 DOCS_PER_CHUNK = 250
 # Part of the hash that names the prepared files. Change it when their format changes.
-FORMAT = b"2"
+FORMAT = b"3"
 GOLD_FILE = "gold.json"
 
 
@@ -45,7 +45,10 @@ class Chunk:
         (exclusive) and label of each span, ordered by Doc. (M, 3)
     annotated (dict[str, NDArray]): Whether a Doc has the key. (D,)
     labels (list[str]): Names of the labels.
-    targets (Optional[NDArray]): Dense targets. (N, L)
+    attrs (list[dict]): The kinds that the gold mentions of a Doc cover, and their source:
+        the entries "kinds" and "source" of the attrs of doc.spans["mentions"], where it has
+        them. (D,)
+    targets (Optional[NDArray]): Dense targets. (N, L, K)
     gold (Counter[str]): The counts of `GoldCheck.counts`.
     """
 
@@ -55,6 +58,7 @@ class Chunk:
     spans: dict[str, NDArray[np.int64]]
     annotated: dict[str, NDArray[np.bool_]]
     labels: list[str]
+    attrs: list[dict[str, Any]]
     targets: Optional[NDArray[np.float16]]
     gold: Counter[str]
 
@@ -97,7 +101,10 @@ class Chunk:
                 else:
                     name = key.removeprefix("spans.")
                     reference.spans[name] = spans
-                    reference.spans[name].attrs["labels"] = self.labels
+                    attrs = reference.spans[name].attrs
+                    attrs["labels"] = self.labels
+                    if name == MENTIONS:
+                        attrs.update(self.attrs[i])
         return Example(predicted, reference)
 
     def add_targets(self, i: int, reference: Doc, start: int, end: int) -> None:
@@ -193,6 +200,7 @@ def write_chunk(path: Path, references: Sequence[Doc], nlp: Language) -> Counter
         "key": hash_docs([example.x for example in examples]),
         "texts": [example.x.text for example in examples],
         "labels": list(labels),
+        "attrs": [mention_attrs(gold) for gold in references],
         "gold": counts,
     }
     save_file(tensors, path, {"about": json.dumps(about)})
@@ -205,6 +213,12 @@ def without_overlap(spans: Sequence[Span], key: str) -> Sequence[Span]:
     if key != ENTS:
         return spans
     return list({(span.start, span.end): span for span in reversed(spans)}.values())
+
+
+def mention_attrs(gold: Doc) -> dict[str, Any]:
+    """Get what the gold mentions of a Doc say about the kinds that they cover."""
+    attrs = gold.spans[MENTIONS].attrs if MENTIONS in gold.spans else {}
+    return {key: attrs[key] for key in ("kinds", "source") if key in attrs}
 
 
 def has_targets(gold: Doc) -> bool:
@@ -230,6 +244,7 @@ def read_chunk(path: Path) -> Chunk:
             {key: arrays[key] for key in keys},
             {key: arrays[f"annotated.{key}"] for key in keys},
             about["labels"],
+            about["attrs"],
             arrays.get(TARGETS),
             Counter(about["gold"]),
         )

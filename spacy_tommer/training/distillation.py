@@ -1,6 +1,9 @@
 """Distillation (section 2.3): trained heads, the teachers, add spans that they are sure of
 to the gold mentions of a corpus, and a new head learns from both. Several teachers, each
-trained on another corpus, use the mean of their probabilities."""
+trained on another corpus, use the mean of their probabilities.
+
+Axis letters: n units of a text; L longest span in units; K kinds.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +19,12 @@ from thinc.types import Ragged
 from ..component import Tommer
 from ..decoding.decode import sigmoid
 from ..decoding.mentions import Mentions
-from ..decoding.units import mark_spans
 from ..keys import IGNORED, TARGETS
+from .cells import gold_cells
 
 Purpose = Literal["mentions", "ignored", "targets"]
 BATCH = 256
+TINY = 1e-6
 
 
 def distil_docs(
@@ -30,6 +34,7 @@ def distil_docs(
     threshold: float,
     counts: Counter[str],
     gold_share: Optional[float] = None,
+    kinds: Sequence[str] = (),
 ) -> Iterator[Doc]:
     """Add the predictions of teachers to gold Docs.
 
@@ -45,9 +50,12 @@ def distil_docs(
     gold_share (Optional[float]): Weight of gold in each target; the teachers' mean has the
         rest. None sets the target of gold mentions to 1 and that of other spans to the
         mean, as in the paper.
+    kinds (Sequence[str]): The kinds of the student; by default those of the teachers. One
+        that they do not know is learnt from gold alone.
     YIELDS (Doc): The gold Docs with the additions.
     """
     tommer = teachers[0]
+    known = tommer.model.attrs["kinds"]
     for batch in minibatch(examples, BATCH):
         for example in batch:
             counts["tokens"] += len(example.y)
@@ -56,7 +64,7 @@ def distil_docs(
         probabilities = consensus(teachers, predicted)
         if purpose == "targets":
             for example, said in zip(batch, probabilities):
-                add_targets(example, said, tommer, gold_share)
+                add_targets(example, said, tommer, gold_share, kinds or known)
         else:
             key = IGNORED if purpose == "ignored" else tommer.spans_key
             scores = [Ragged(log_odds(one.dataXd), one.lengths) for one in probabilities]
@@ -67,25 +75,44 @@ def distil_docs(
 
 
 def add_targets(
-    example: Example, said: Ragged, tommer: Tommer, gold_share: Optional[float]
+    example: Example,
+    said: Ragged,
+    tommer: Tommer,
+    gold_share: Optional[float],
+    kinds: Sequence[str],
 ) -> None:
     """Write the probabilities that a student learns to the gold Doc of an example.
 
+    Gold counts for the kinds that it marks, see `gold_cells`. A gold mention that is of one
+    of several kinds is shared among them as the teachers would.
+
     example (Example): The gold Doc as reference, and the predicted Doc.
-    said (Ragged): The teachers' probability of each span (units, L), and how many units
-        each token has.
+    said (Ragged): The teachers' probability of each span (n, L, K), and how many units each
+        token has.
     tommer (Tommer): One of the teachers.
     gold_share (Optional[float]): Weight of gold, as in `distil_docs`.
+    kinds (Sequence[str]): The kinds of the student.
     """
-    mentions = tommer.align(example, tommer.spans_key)
-    marked = np.zeros_like(said.dataXd)
-    mark_spans(marked, mentions, said.lengths, 1)
-    mixed = (
-        np.maximum(said.dataXd, marked)
-        if gold_share is None
-        else (1 - gold_share) * said.dataXd + gold_share * marked
+    rows, columns = said.dataXd.shape[:2]
+    within = np.arange(columns) <= np.arange(rows)[:, None]  # (n, L)
+    gold, counted, united = gold_cells(
+        example, within, said.lengths, kinds, tommer.spans_key
     )
-    example.reference.user_data[TARGETS] = mixed.astype("float16")
+    own = tommer.model.attrs["kinds"]
+    mean = np.full(gold.shape, np.nan)
+    for k, kind in enumerate(kinds):
+        if kind in own:
+            mean[..., k] = said.dataXd[..., own.index(kind)]
+    share = np.where(united, np.nan_to_num(mean, nan=0.0) + TINY, 0.0)
+    share /= np.maximum(share.sum(-1, keepdims=True), TINY)
+    gold = np.where(united, share, gold)
+    both = (
+        np.fmax(mean, gold)
+        if gold_share is None
+        else (1 - gold_share) * mean + gold_share * gold
+    )
+    target = np.where(counted | united, np.where(np.isnan(mean), gold, both), mean)
+    example.reference.user_data[TARGETS] = target.astype("float16")
 
 
 def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:
@@ -93,7 +120,7 @@ def consensus(teachers: Sequence[Tommer], docs: Sequence[Doc]) -> list[Ragged]:
 
     teachers (Sequence[Tommer]): Components that read the same states.
     docs (Sequence[Doc]): Docs with states.
-    RETURNS (list[Ragged]): For each Doc, the mean probability of each span (units, L), and
+    RETURNS (list[Ragged]): For each Doc, the mean probability of each span (n, L, K), and
         how many units each token has.
     """
     scores = [teacher.predict(docs) for teacher in teachers]
@@ -130,10 +157,11 @@ def add_spans(
         for span in gold.spans.get(group, [])
     }
     spans = list(gold.spans.get(key, []))
-    for place in mentions.places(doc):
+    names = tommer.label_names
+    for place, kind in zip(mentions.places(doc), mentions.kinds.tolist()):
         if place in taken:
             continue
-        span = gold.char_span(*place, label=tommer.label)
+        span = gold.char_span(*place, label=names[kind])
         counts["added" if span is not None else "unaligned"] += 1
         if span is not None:
             spans.append(span)
