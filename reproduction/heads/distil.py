@@ -53,6 +53,7 @@ def distil_corpus(
     pipes = [require_pipe(nlp, "tommer", pipelines[0])]
     pipes += [require_pipe(spacy.load(path), "tommer", path) for path in pipelines[1:]]
     kept = set(filter(None, keep.split(",")))
+    wanted = tuple(filter(None, kinds.split(",")))
     counts: dict[str, Counter[str]] = {}
     with whole_folder(output) as aside:
         for path in tqdm(files, desc=str(corpus)):
@@ -64,7 +65,6 @@ def distil_corpus(
             count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
             docs = DocBin(store_user_data=purpose == "targets")
             examples = read_examples(path, cache, nlp)
-            wanted = tuple(filter(None, kinds.split(",")))
             for doc in distil_docs(
                 pipes, examples, purpose, threshold, count, gold_share, wanted
             ):
