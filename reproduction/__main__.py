@@ -17,6 +17,7 @@ from .commands import (
     distil,
     evaluate,
     export,
+    genres,
     judge,
     learning_curve,
     leave_out,
@@ -45,6 +46,7 @@ ORDER = (
     "evaluate",
     "export",
     "learning-curve",
+    "genres",
     "sweep",
     "agreement",
     "judge",
@@ -86,6 +88,7 @@ app.add_typer(leave_out.app, name="leave-out")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(export.app, name="export")
 app.command(cls=TakesOverrides)(learning_curve.learning_curve)
+app.add_typer(genres.app, name="genres")
 app.command()(sweep.sweep)
 app.command()(agreement.agreement)
 app.command()(judge.judge)

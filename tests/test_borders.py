@@ -2,6 +2,7 @@
 
 import pytest
 import spacy
+from spacy.tokens import Doc
 
 from spacy_tommer.decoding.borders import can_be_edge, find_breaks
 
@@ -44,6 +45,24 @@ def test_invisible_characters_are_no_edges(nlp, invisible):
     edges = {token.text for token, allowed in zip(doc, can_be_edge(doc)) if allowed}
     assert {"met", "Quill"} <= edges
     assert not any(text[0] == invisible or text[-1] == invisible for text in edges)
+
+
+@pytest.mark.parametrize(
+    "token, allowed",
+    [
+        ("\u2039tank", False),
+        ("tank\u203a", False),
+        ("\u201cOslo\u201d", True),
+        ("print()", True),
+        ("(a)b", True),
+        ("\u2019s", True),
+        ("O\u2019Neil", True),
+    ],
+)
+def test_a_token_with_half_a_pair_of_brackets_is_no_edge(nlp, token, allowed):
+    doc = Doc(nlp.vocab, words=["the", token])
+    assert can_be_edge(doc).tolist() == [True, allowed]
+    assert can_be_edge(doc, rules=False).all()
 
 
 def test_no_mention_over_a_break(make_nlp, examples):

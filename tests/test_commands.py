@@ -23,7 +23,8 @@ SUBCOMMANDS = {
     "convert": ("training", "pile-ner", "benchmarks", "typed"),
     "thresholds": ("mentions", "types"),
     "leave-out": ("mentions", "types"),
-    "evaluate": ("mentions", "types"),
+    "evaluate": ("mentions", "kinds", "types"),
+    "genres": ("score", "leave-out"),
     "export": ("mentions", "types"),
     "annotators": ("sample", "report"),
 }

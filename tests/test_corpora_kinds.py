@@ -1,17 +1,22 @@
 """The kinds of gold mentions, by corpus and type."""
 
+from pathlib import Path
+
 import pytest
 import spacy
+import srsly
 from spacy.tokens import DocBin
 
 from reproduction.corpora.clean import clean
 from reproduction.corpora.gold import gold_doc
-from reproduction.corpora.kinds import MARKS, set_kinds
+from reproduction.corpora.kinds import BENCHMARK_MARKS, MARKS, set_kinds
 from reproduction.corpora.passages import DOCUMENT, join_sentences
 from reproduction.corpora.report import Report
 from reproduction.corpora.seen import SeenTexts
-from reproduction.corpora.sets import TRAINING, read_set
-from spacy_tommer.keys import KINDS, MENTION
+from reproduction.corpora.sets import BENCHMARKS, TRAINING, read_set
+from spacy_tommer.keys import KINDS, MENTION, NAME, TERM
+
+TYPES = Path(__file__).resolve().parents[1] / "assets/types"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +82,43 @@ def test_the_kind_of_each_type(name, types, nlp):
     assert dict(zip(types, kinds, strict=True)) == types
     assert [ent.label_ for ent in doc.ents] == kinds
     assert [span.label_ for span in doc.spans["entities"]] == list(types)
+
+
+@pytest.mark.parametrize(
+    "name, types",
+    [
+        ("ai", {"researcher": "NAME", "algorithm": "TERM", "product": "MENTION"}),
+        ("literature", {"award": "NAME", "event": "NAME", "literarygenre": "TERM"}),
+        ("science", {"theory": "TERM", "astronomicalobject": "NAME", "misc": "MENTION"}),
+        ("conll2003", {"location": "NAME", "misc": "MENTION"}),
+        ("ncbi_disease", {"Disease": "TERM"}),
+        ("genia", {"cell_type": "TERM", "RNA": "TERM", "protein": "MENTION"}),
+        ("wikineural", {"PER": "NAME", "MISC": "MENTION"}),
+    ],
+)
+def test_the_kind_of_each_type_of_a_benchmark(name, types, nlp):
+    words = [f"word{i}" for i in range(len(types))]
+    entities = [(i, i + 1, label) for i, label in enumerate(types)]
+    doc = set_kinds(gold_doc(nlp.vocab, words, entities), BENCHMARK_MARKS[name])
+    assert labels(doc) == dict(zip(words, types.values()))
+    # No benchmark marks all names or terms.
+    assert doc.spans["mentions"].attrs["kinds"] == []
+
+
+def test_types_of_benchmarks_are_names_or_terms_or_both():
+    assert BENCHMARK_MARKS.keys() < BENCHMARKS.keys()
+    for marks in BENCHMARK_MARKS.values():
+        assert {*marks.kinds, *marks.types.values()} <= {NAME, TERM}
+    crossner = srsly.read_json(TYPES / "crossner.json")
+    both = {
+        label
+        for name, types in crossner.items()
+        for label in types
+        if label not in BENCHMARK_MARKS[name].types
+    }
+    assert both == {"misc", "product", "protein", "enzyme"}
+    known = {label for types in crossner.values() for label in types}
+    assert BENCHMARK_MARKS["ai"].types.keys() <= known
 
 
 def test_nested_mentions_get_kinds_and_no_ents(nlp):

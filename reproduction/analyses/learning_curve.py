@@ -2,29 +2,27 @@
 
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import spacy
-from spacy.cli.train import train
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
 
-from spacy_tommer.evaluation.counts import Scored
+from spacy_tommer.evaluation.calibration import f1_threshold
 from spacy_tommer.evaluation.means import precision_at_recall
-from spacy_tommer.evaluation.protocol import open_cache, score_docs
 from spacy_tommer.evaluation.sets import find_sets, read_docs
 from spacy_tommer.files import write_aside, write_text_aside
 
 from ..evaluation.plots import new_figure
+from ..heads.subsets import score_sets, train_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RECALL = 0.94
-# Flat thresholds among which the best is taken, for the F1 that a size can reach.
-CANDIDATES = [i / 100 for i in range(1, 100)]
 
 
 def measure_curve(
@@ -49,20 +47,20 @@ def measure_curve(
     cache (Path): Folder that keeps the states.
     overrides (dict[str, Any]): Settings of the config, by dotted name.
     RETURNS (list[dict[str, Any]]): For each size, order and set the precision at recall 94
-        and the greedy F1.
+        and the greedy F1 at the best threshold.
     """
     vocab = spacy.blank("en").vocab
     docs = list(Corpus(corpus).read_docbin(vocab, walk_corpus(corpus, FILE_TYPE)))
+    judged = {name: list(read_docs(path, vocab)) for name, path in find_sets(sets).items()}
     rows = []
     for order in range(orders):
         shuffled = random.Random(order).sample(docs, len(docs))
         for size in dict.fromkeys(min(size or len(docs), len(docs)) for size in sizes):
-            folder = output / f"{order}_{size}"
-            if not folder.is_dir():
-                train_on(config, shuffled[:size], folder, cache, order, overrides)
+            folder, some = output / f"{order}_{size}", [shuffled[:size]]
+            pipeline = train_on(config, some, folder, cache, order, overrides)
             rows += [
                 {"order": order, "passages": size, **row}
-                for row in score(folder / "model-last", sets, cache)
+                for row in score(pipeline, judged, cache)
             ]
     write_text_aside(output / "curve.json", json.dumps(rows, indent=1) + "\n")
     figure = plot_curve(rows)
@@ -70,53 +68,18 @@ def measure_curve(
     return rows
 
 
-def train_on(
-    config: Path,
-    docs: list[Doc],
-    folder: Path,
-    cache: Path,
-    seed: int,
-    overrides: dict[str, Any],
-) -> None:
-    """Train a head on some Docs, and write its pipeline to a folder."""
-    aside = folder.with_suffix(".part")
-    aside.mkdir(parents=True, exist_ok=True)
-    DocBin(docs=docs).to_disk(aside / "train.spacy")
-    settings = {
-        **overrides,
-        "paths.train": str(aside / "train.spacy"),
-        "paths.dev": str(aside / "train.spacy"),
-        "paths.cache": str(cache),
-        "corpora.dev.limit": 10,
-        "system.seed": seed,
-    }
-    train(config, aside, overrides=settings)
-    aside.rename(folder)
-
-
-def score(pipeline: Path, sets: Path, cache: Path) -> list[dict[str, Any]]:
+def score(
+    pipeline: Path, sets: Mapping[str, Sequence[Doc]], cache: Path
+) -> list[dict[str, Any]]:
     """Score a pipeline on each set."""
-    nlp = spacy.load(pipeline)
-    # The flat segmentation is measured at any threshold.
-    nlp.get_pipe("tommer").threshold = 0.01
-    states = open_cache(nlp, cache)
-    rows = []
-    for name, folder in find_sets(sets).items():
-        gold = read_docs(folder, nlp.vocab)
-        nested, flat = score_docs(nlp, gold, thresholds=CANDIDATES, states=states)
-        rows.append(
-            {
-                "set": name,
-                "precision": precision_at_recall([nested], RECALL),
-                "f1": best_f1(flat),
-            }
-        )
-    return rows
-
-
-def best_f1(flat: Scored) -> float:
-    """Find the best F1 of a flat segmentation at any threshold."""
-    return max(flat.at(threshold)["f"] for threshold in CANDIDATES)
+    return [
+        {
+            "set": name,
+            "precision": precision_at_recall([nested], RECALL),
+            "f1": flat.at(f1_threshold({name: flat}))["f"],
+        }
+        for name, (nested, flat) in score_sets(pipeline, sets, cache).items()
+    ]
 
 
 def plot_curve(rows: list[dict[str, Any]]) -> "Figure":

@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from ..evaluation.score_kinds import score_kinds
 from ..evaluation.score_mentions import score_mentions
 from ..evaluation.score_types import score_types
 from . import options
@@ -33,10 +34,23 @@ def mentions(
     lines, left_out = score_mentions(
         pipelines or [], benchmarks, output, limit, cache, baselines
     )
-    print("\n".join(lines))
-    for name, reason in left_out.items():
-        typer.echo(f"Left out: {name}. {reason}", err=True)
-    print(f"All tables: {output / 'protocol.md'}")
+    show(lines, left_out, output / "protocol.md")
+
+
+@app.command()
+def kinds(
+    pipelines: options.Pipelines,
+    benchmarks: options.Benchmarks = Path("corpus/benchmarks"),
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("metrics"),
+    limit: options.Limit = 0,
+    cache: options.OwnCache = None,
+) -> None:
+    """Score names and terms apart, on benchmarks whose types are kinds of names or terms.
+
+    Writes kinds.json and kinds.md. Heads that do not tell names and terms are left out.
+    """
+    lines, left_out = score_kinds(pipelines, benchmarks, output, limit, cache)
+    show(lines, left_out, output / "kinds.md")
 
 
 @app.command()
@@ -61,3 +75,11 @@ def types(
     """
     lines = score_types(pipelines, types, corpora, known, cache, output)
     print("", *lines, sep="\n")
+
+
+def show(lines: list[str], left_out: dict[str, str], tables: Path) -> None:
+    """Print an overview, what was left out, and where all tables are."""
+    print("\n".join(lines))
+    for name, reason in left_out.items():
+        typer.echo(f"Left out: {name}. {reason}", err=True)
+    print(f"All tables: {tables}")

@@ -1,4 +1,5 @@
-"""The kinds of mentions that each corpus marks, and the kind of each of its types."""
+"""The kinds of mentions that each corpus and benchmark marks, and the kind of each of its
+types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,34 @@ MARKS: dict[str, Marks] = {
     "btc": NAMES,
     "stackoverflow": Marks(FIELD, types=SOFTWARE),
     "openmentions": Marks(EVERY, EVERY, {kind: kind for kind in EVERY}),
+}
+# Types that are not here have both names and terms: misc, product (MATLAB, industrial
+# robot), protein and enzyme (p53, histone) of CrossNER; protein, DNA and cell_line of
+# GENIA; MISC of WikiNEuRal.
+CROSSNER = {
+    **dict.fromkeys(("person", "politician", "researcher", "scientist", "writer"), NAME),
+    **dict.fromkeys(("musicalartist", "band", "politicalparty", "organisation"), NAME),
+    **dict.fromkeys(("university", "country", "location", "astronomicalobject"), NAME),
+    **dict.fromkeys(("event", "election", "conference", "award", "programlang"), NAME),
+    **dict.fromkeys(("book", "poem", "magazine", "academicjournal"), NAME),
+    **dict.fromkeys(("album", "song"), NAME),
+    **dict.fromkeys(("algorithm", "field", "metrics", "task"), TERM),
+    **dict.fromkeys(("discipline", "theory", "literarygenre", "musicgenre"), TERM),
+    **dict.fromkeys(("chemicalcompound", "chemicalelement", "musicalinstrument"), TERM),
+}
+GENIA = dict.fromkeys(("cell_type", "RNA"), TERM)
+WIKINEURAL = dict.fromkeys(("PER", "ORG", "LOC"), NAME)
+# None is whole: each marks some names and terms.
+BENCHMARK_MARKS: dict[str, Marks] = {
+    "politics": Marks(FIELD, types=CROSSNER),
+    "ai": Marks(FIELD, types=CROSSNER),
+    "literature": Marks(FIELD, types=CROSSNER),
+    "science": Marks(FIELD, types=CROSSNER),
+    "music": Marks(FIELD, types=CROSSNER),
+    "conll2003": Marks(FIELD, types=CROSSNER),
+    "ncbi_disease": Marks((TERM,)),
+    "genia": Marks(FIELD, types=GENIA),
+    "wikineural": Marks(FIELD, types=WIKINEURAL),
 }
 
 

@@ -15,8 +15,9 @@ Ints = NDArray[np.intp]
 
 # Control and format characters, such as zero-width spaces, direction marks and NUL.
 INVISIBLE = ("Cc", "Cf")
-# Open and close brackets and quotes.
-BRACKETS = ("Ps", "Pe", "Pi", "Pf")
+# Brackets and quotes.
+OPENING, CLOSING = ("Ps", "Pi"), ("Pe", "Pf")
+BRACKETS = OPENING + CLOSING
 # Quotes, commas and colons, and what joins emoji.
 MARKS = frozenset("\"'`,:;\u200d")
 BLANK_LINE = re.compile(r"(\r\n|\n|\r(?!\n))[^\S\r\n]*[\r\n]")
@@ -39,10 +40,20 @@ def can_be_edge(doc: Doc, rules: bool = True) -> NDArray[np.bool_]:
             text = doc[i].text
             edges = text[0] + text[-1]
             if (hidden and any(category(char) in INVISIBLE for char in edges)) or (
-                rules and not edges.isalnum() and all(map(is_mark, text))
+                rules
+                and not edges.isalnum()
+                and (all(map(is_mark, text)) or is_half_open(text))
             ):
                 solid[i] = False
     return solid
+
+
+def is_half_open(text: str) -> bool:
+    """Tell whether a token begins with a bracket or quote that it does not close, as
+    `(tank`, or ends with one that it does not open. `print()` does neither."""
+    kinds = [category(char) for char in text]
+    opened, closed = ([kind in side for kind in kinds] for side in (OPENING, CLOSING))
+    return (opened[0] and not any(closed)) or (closed[-1] and not any(opened))
 
 
 def is_mark(char: str) -> bool:

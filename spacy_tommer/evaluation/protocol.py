@@ -149,13 +149,25 @@ def scored_spans(
     RETURNS (tuple[list[Doc], Mentions]): The Docs, and their spans in order.
     """
     pipe = nlp.get_pipe(name)
-    if states is not None:
-        docs = [nlp.make_doc(text) for text in texts]
-        states.attach(docs)
-    else:
-        after = nlp.pipe_names[nlp.pipe_names.index(name) :]
-        docs = list(nlp.pipe(texts, disable=after))
+    docs = docs_with_states(nlp, name, texts, states)
     return docs, pipe.decode(docs, pipe.predict(docs), FLOOR)
+
+
+def docs_with_states(
+    nlp: Language, name: str, texts: Sequence[str], states: Optional[StateCache]
+) -> list[Doc]:
+    """Make Docs as a tommer component gets them.
+
+    name (str): Name of the component.
+    states (Optional[StateCache]): Where their states are kept.
+    RETURNS (list[Doc]): The Docs, with hidden states.
+    """
+    if states is None:
+        after = nlp.pipe_names[nlp.pipe_names.index(name) :]
+        return list(nlp.pipe(texts, disable=after))
+    docs = [nlp.make_doc(text) for text in texts]
+    states.attach(docs)
+    return docs
 
 
 def written_spans(nlp: Language, texts: Sequence[str]) -> tuple[list[Doc], Mentions]:
@@ -220,16 +232,28 @@ def logits_of(
     spans (Mentions): The spans found, in order. (S,)
     RETURNS (NDArray): The logit of the span at each place, or -inf. (G,)
     """
+    return np.append(spans.logits, -np.inf)[indices_of(places, docs, spans)]
+
+
+def indices_of(
+    places: Sequence[Iterable[Place]], docs: Sequence[Doc], spans: Mentions
+) -> NDArray[np.intp]:
+    """Look up the spans found at places.
+
+    places (Sequence[Iterable[Place]]): Places in each text, by characters.
+    docs (Sequence[Doc]): The tokens of the texts.
+    spans (Mentions): The spans found, in order. (S,)
+    RETURNS (NDArray[intp]): The index of the span at each place, or -1. (G,)
+    """
     width = int(spans.offsets[-1]) + 1
     wanted = []
-    for gold, doc, offset in zip(places, docs, spans.offsets.tolist()):
+    for some, doc, offset in zip(places, docs, spans.offsets.tolist()):
         first = {token.idx: offset + token.i for token in doc}
         last = {token.idx + len(token): offset + token.i + 1 for token in doc}
-        for start, end in gold:
+        for start, end in some:
             fits = start in first and end in last
             wanted.append(first[start] * width + last[end] if fits else -1)
     # One number for each span, with one more in front that no place has.
     numbers = np.concatenate([[-2], spans.starts * width + spans.ends])
-    logits = np.concatenate([[-np.inf], spans.logits])
     at = np.searchsorted(numbers, wanted, side="right") - 1
-    return np.where(numbers[at] == wanted, logits[at], -np.inf)
+    return np.where(numbers[at] == wanted, at - 1, -1)
