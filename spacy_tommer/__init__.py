@@ -5,7 +5,8 @@ from typing import Any, Optional, Union
 
 from spacy.language import Language
 
-from .page.render import COLORS, render
+from .page.colors import COLORS
+from .page.render import render
 from .version import __version__
 
 __all__ = ["COLORS", "__version__", "add", "load", "render"]

@@ -9,12 +9,16 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from thinc.api import fix_random_seed
 
 import spacy_tommer
 from spacy_tommer.decoding.decode import greedy_decode
 from spacy_tommer.head.model import get_head, read
+from spacy_tommer.keys import KINDS
+from spacy_tommer.page.colors import COLORS
+from spacy_tommer.page.listing import list_spans
 from spacy_tommer.page.markup import stack
 from spacy_tommer.page.matches import find_matches
 
@@ -29,7 +33,16 @@ def make_doc(words, places=(), scores=None, spaces=None, label="MENTION"):
     return doc
 
 
-def random_doc(seed, length=40, count=70):
+def label_doc(words, places, scores=None):
+    """A Doc whose mentions have labels: start, end (exclusive) and label."""
+    doc = make_doc(words, [place[:2] for place in places], scores)
+    spans = [Span(doc, *place) for place in places]
+    attrs = doc.spans["mentions"].attrs
+    doc.spans["mentions"] = SpanGroup(doc, name="mentions", attrs=attrs, spans=spans)
+    return doc
+
+
+def random_doc(seed, length=40, count=70, labels=("MENTION",)):
     """Overlapping mentions of up to six tokens, many with the same score."""
     rng = random.Random(seed)
     places = {
@@ -37,15 +50,17 @@ def random_doc(seed, length=40, count=70):
         for start in (rng.randrange(length) for _ in range(count))
     }
     scores = [rng.choice([0.104, 0.3, 0.5, 0.5, 0.71, rng.random()]) for _ in places]
-    doc = make_doc([f"w{i}" for i in range(length)], sorted(places), scores)
+    labelled = [(*place, rng.choice(labels)) for place in sorted(places)]
+    doc = label_doc([f"w{i}" for i in range(length)], labelled, scores)
     starts, ends = np.array(sorted(places)).T
     picked = greedy_decode(starts, ends, np.array(scores), np.ones(length, dtype="bool"))
     doc.set_ents([doc.spans["mentions"][i] for i in picked.tolist()])
     return doc
 
 
-def shown_by_python(doc, threshold, flat):
-    """What the page has to show: starts, ends (exclusive) and scores."""
+def shown_by_python(doc, threshold, flat, off=()):
+    """What the page has to show: starts, ends (exclusive) and scores. Some labels are
+    switched off."""
     group = doc.spans["mentions"]
     lowest = np.floor(min(group.attrs["scores"]) * 100) / 100
     ents = {(ent.start, ent.end) for ent in doc.ents}
@@ -54,6 +69,7 @@ def shown_by_python(doc, threshold, flat):
         for span, score in zip(group, group.attrs["scores"])
         if (score > threshold or threshold <= lowest)
         and (not flat or (span.start, span.end) in ents)
+        and span.label_ not in off
     )
 
 
@@ -85,6 +101,11 @@ class Page(HTMLParser):
             self.texts[-1] += data
             for mention in self.open:
                 mention[2] += data
+
+    def switches(self):
+        """The buttons of the legend: the label of each, and its attributes."""
+        switches = [attrs for tag, attrs in self.tags if tag == "button"]
+        return {attrs["data-label"]: attrs for attrs in switches}
 
     def parts(self, text=0):
         """The parts of each mention of a text, joined."""
@@ -157,6 +178,42 @@ def test_names_of_mentions():
     assert gold.mentions[0][1]["data-tip"] == "LOC"
 
 
+def test_legend_has_the_labels_that_occur():
+    first = label_doc(["a", "b"], [(0, 1, "TERM"), (0, 2, "person")])
+    second = label_doc(["c", "d"], [(0, 1, "PHRASE"), (1, 2, "NAME")])
+    page = Page(spacy_tommer.render([first, second], page=True))
+    switches = page.switches()
+    assert list(switches) == ["NAME", "TERM", "PHRASE", "person"]
+    assert {attrs["aria-pressed"] for attrs in switches.values()} == {"true"}
+    # A button has the colour of its mentions.
+    for _, attrs, _ in page.mentions:
+        assert attrs["style"].endswith("; " + switches[attrs["data-label"]]["style"])
+    assert switches["NAME"]["style"] == f"--kind: {COLORS['NAME']}"
+    assert switches["person"]["style"] == "--hue: 358"
+
+
+def test_legend_of_plain_mentions():
+    plain = make_doc(["a", "b"], [(0, 1)])
+    for docs in (plain, make_doc(["a"]), []):
+        assert Page(spacy_tommer.render(docs, page=True)).switches() == {}
+    markup = spacy_tommer.render([plain, label_doc(["a"], [(0, 1, "TERM")])], page=True)
+    assert list(Page(markup).switches()) == ["", "TERM"]
+    assert ">MENTION</button>" in markup
+    strange = label_doc(["a"], [(0, 1, '"<b>&')])
+    assert list(Page(spacy_tommer.render(strange, page=True)).switches()) == ['"<b>&']
+
+
+def test_two_kinds_at_one_place():
+    doc = label_doc(["Bonn", "now"], [(0, 1, "NAME"), (0, 1, "PHRASE"), (1, 2, "TERM")])
+    doc.set_ents([Span(doc, 0, 1, "PHRASE"), Span(doc, 1, 2, "DATE")])
+    listed = [(one.label, one.flat) for one in list_spans(doc, "mentions")]
+    assert listed == [("NAME", False), ("PHRASE", True), ("DATE", True)]
+    # Another component's label takes the place of both.
+    doc.set_ents([Span(doc, 0, 1, "city")])
+    listed = [(one.label, one.flat) for one in list_spans(doc, "mentions")]
+    assert listed == [("city", True), ("city", True), ("TERM", False)]
+
+
 def test_wrong_docs_are_explained():
     doc = make_doc(["a"], [(0, 1)], [0.5])
     with pytest.raises(ValueError, match=r"'other'; its keys are: 'mentions'"):
@@ -224,6 +281,41 @@ def test_matches_are_those_of_the_head(unit, make_nlp):
         given = {token.i - back: m for back, m in row.items() if m is not None}
         assert given == pytest.approx(expected, abs=1e-5)
     assert find_matches(nlp, nlp.make_doc("")) == ([], [])
+
+
+def test_values_are_those_of_the_wanted_kinds(make_nlp):
+    model = {
+        "@architectures": "spacy_tommer.Tommer.v1",
+        "kinds": list(KINDS),
+        "sources": ["one", "two"],
+    }
+    nlp = make_nlp(model=model)
+    fix_random_seed(1)
+    gold = label_doc(["x"], [(0, 1, "NAME")])
+    nlp.initialize(lambda: [spacy.training.Example(nlp.make_doc("x"), gold)])
+    tommer = nlp.get_pipe("tommer")
+    head = get_head(tommer.model)
+    weights = np.array([2.0, 0.1, 1.0, 0.5], dtype="f")
+    with torch.no_grad():
+        head.mixing.view(-1, 5)[:4, 3] = torch.from_numpy(weights)
+    doc = nlp.make_doc("Barack Obama was born in Hawaii, and lives in New York City.")
+    states = read(tommer.model, nlp.get_pipe("transformer")(doc.copy())).dataXd
+    weight, bias = (p.detach().numpy() for p in (head.value.weight, head.value.bias))
+    every = states @ weight.T + bias  # (T, K + S)
+    assert every.shape == (len(doc), 6)
+
+    def expected(kinds):
+        best = (every[:, kinds] * weights[kinds]).argmax(1)
+        return np.take_along_axis(every[:, kinds], best[:, None], 1)[:, 0]
+
+    by_default = expected([0, 1, 2])  # all but PHRASE
+    assert not np.allclose(by_default, every[:, :3].max(1))
+    assert find_matches(nlp, doc)[0] == pytest.approx(by_default, abs=1e-5)
+    tommer.kinds = ["TERM", "PHRASE"]
+    assert find_matches(nlp, doc)[0] == pytest.approx(expected([1, 3]), abs=1e-5)
+    # One value, as in the paper, is shown as it is, whatever its weight.
+    tommer.kinds = ["QUANTITY"]
+    assert find_matches(nlp, doc)[0] == pytest.approx(every[:, 2], abs=1e-5)
 
 
 # In a browser.
@@ -542,3 +634,94 @@ def test_lines_are_as_high_as_their_own_bars(visit):
         return tops"""
     )
     assert tops["flat"] - tops["deep"] > tops["plain"] - tops["flat"] + 20
+
+
+def click_on(browser, label):
+    browser.find_element("css selector", f'.switch[data-label="{label}"]').click()
+
+
+def pressed(browser):
+    """The labels that are switched on."""
+    buttons = browser.find_elements("css selector", "#labels [aria-pressed=true]")
+    return [button.text for button in buttons]
+
+
+def test_labels_are_switched_off_and_on(visit):
+    doc = random_doc(3, labels=["NAME", "TERM", "QUANTITY", "city"])
+    total = len(doc.spans["mentions"])
+    browser = visit(spacy_tommer.render(doc, page=True))
+    assert pressed(browser) == ["NAME", "TERM", "QUANTITY", "city"]
+    rows = "return Math.max(...texts[0].mentions.filter((m) => m.shown).map((m) => m.row))"
+    before = browser.execute_script(rows)
+    click_on(browser, "TERM")
+    tab_to(browser, ".switch[data-label=city]")
+    press(browser, "SPACE")
+    assert pressed(browser) == ["NAME", "QUANTITY"]
+    lowest = slider(browser)
+    expected = shown_by_python(doc, lowest, False, off={"TERM", "city"})
+    assert 0 < len(expected) < total
+    assert shown(browser) == [list(place) for place in expected]
+    assert count(browser) == f"{len(expected)} of {total} mentions shown"
+    assert browser.execute_script(rows) < before  # bars move up
+    # Together with the threshold and the flat segmentation.
+    browser.execute_script("document.querySelector('[type=range]').focus()")
+    press(browser, *["PAGE_UP"] * 3)
+    threshold = slider(browser)
+    assert threshold > lowest
+    for flat in (False, True):
+        if flat:
+            tab_to(browser, "[type=radio]")
+            press(browser, "ARROW_RIGHT")
+        expected = shown_by_python(doc, threshold, flat, off={"TERM", "city"})
+        assert shown(browser) == [list(place) for place in expected]
+    tab_to(browser, ".switch[data-label=city]")
+    press(browser, "ENTER")
+    click_on(browser, "TERM")
+    assert len(pressed(browser)) == 4
+    expected = shown_by_python(doc, threshold, True)
+    assert shown(browser) == [list(place) for place in expected]
+
+
+def test_plain_mentions_have_no_legend(visit):
+    browser = visit(spacy_tommer.render(random_doc(0), page=True))
+    assert not browser.find_element("id", "labels").is_displayed()
+
+
+def test_colors_on_the_page_are_those_of_displacy(visit):
+    places = [(i, i + 1, kind) for i, kind in enumerate(KINDS)]
+    inside = [(4, 7, "person"), (5, 6, "MENTION"), (7, 8, "MENTION")]
+    doc = label_doc([f"w{i}" for i in range(8)], [*places, *inside], [0.9] * 7)
+    browser = visit(spacy_tommer.render(doc, page=True))
+    tags, switches, bars = browser.execute_script(
+        """const style = (element, pseudo) => getComputedStyle(element, pseudo);
+        const kinds = [...document.querySelectorAll(".mention[style*='--kind']")];
+        const tag = (m) => [m.dataset.label, style(m, "::before").backgroundColor];
+        const buttons = [...document.querySelectorAll(".switch[style*='--kind']")];
+        const button = (b) => [b.textContent, style(b).backgroundColor];
+        const plain = [...document.querySelectorAll(".mention:not([data-label])")];
+        const bar = (m) => style(m).backgroundImage;
+        return [kinds.map(tag), buttons.map(button), plain.map(bar)]"""
+    )
+    colors = {
+        kind: f"rgb({', '.join(str(int(COLORS[kind][i : i + 2], 16)) for i in (1, 3, 5))})"
+        for kind in KINDS
+    }
+    assert dict(tags) == dict(switches) == colors
+    # A plain mention looks the same inside another one.
+    assert len(bars) == 2 and bars[0] == bars[1]
+
+
+def test_controls_do_not_cover_what_has_the_focus(visit):
+    places = [(i, i + 1, f"label {i % 200}") for i in range(4000)]
+    doc = label_doc(["word "] * 4000, places)
+    browser = visit(spacy_tommer.render(doc, page=True))
+    height, below = browser.execute_script(
+        """const mention = document.querySelectorAll(".mention")[1000];
+        const controls = document.querySelector("#controls");
+        scrollTo(0, mention.getBoundingClientRect().top + scrollY);
+        mention.focus();
+        const [upper, lower] = [controls, mention].map((e) => e.getBoundingClientRect());
+        return [upper.height, lower.top - upper.bottom]"""
+    )
+    assert 40 < height < 200  # the labels scroll
+    assert below >= 0

@@ -13,8 +13,9 @@ class Listed(NamedTuple):
 
     span (Span): Its span.
     score (Optional[float]): Its probability; None for an entity that no component scored.
-    label (str): The label of the entity with this start and end; otherwise that of the
-        typed span in doc.spans["entities"]; otherwise its own.
+    label (str): The label of the entity with this start and end, or else that of the typed
+        span in doc.spans["entities"]; its own if there is none, or if it is the label of
+        another mention with this start and end.
     nested (bool): Whether it is a mention; entities of other components may not be.
     flat (bool): Whether it is an entity of doc.ents.
     """
@@ -54,15 +55,20 @@ def list_spans(doc: Doc, spans_key: str) -> list[Listed]:
             f"doc.spans[{spans_key!r}] has {len(group)} spans and {len(scores)} scores. "
             f'Write as many to doc.spans[{spans_key!r}].attrs["scores"], or none.'
         )
-    layers = (group, doc.spans.get(ENTITIES, ()), doc.ents)
-    labels = {(s.start, s.end): s.label_ for layer in layers for s in layer if s.label_}
-    flat = {(ent.start, ent.end) for ent in doc.ents}
-    listed, nested = [], set()
+    layers = (doc.spans.get(ENTITIES, ()), doc.ents)
+    typed = {(s.start, s.end): s.label_ for layer in layers for s in layer if s.label_}
+    flat = {(ent.start, ent.end): ent.label_ for ent in doc.ents}
+    own = {(span.start, span.end, span.label_) for span in group}
+    nested = {(start, end) for start, end, _ in own}
+    listed = []
     for span, score in zip(group, scores):
         place = (span.start, span.end)
-        nested.add(place)
+        label = typed.get(place, "")
+        if not label or (*place, label) in own:
+            label = span.label_
         number = None if score is None else float(score)
-        listed.append(Listed(span, number, labels.get(place, ""), True, place in flat))
+        is_flat = flat.get(place) in ("", label)
+        listed.append(Listed(span, number, label, True, is_flat))
     for ent in doc.ents:
         if (ent.start, ent.end) not in nested:
             listed.append(Listed(ent, find_score(ent), ent.label_, False, True))

@@ -1,15 +1,16 @@
 """HTML markup of a Doc: its text with mentions as elements, and its tokens with their
-values and matches."""
+values and matches; and of the switches for its labels."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import takewhile
 from typing import NamedTuple, Optional
-from zlib import crc32
 
 from spacy.tokens import Doc
 
+from ..keys import MENTION
+from .colors import color_style, label_order
 from .listing import Listed, list_spans
 
 Place = tuple[int, int]
@@ -26,14 +27,14 @@ class Bar(NamedTuple):
     row: int
 
 
-def text_markup(doc: Doc, spans_key: str) -> str:
+def text_markup(doc: Doc, bars: Sequence[Bar]) -> str:
     """Mark the mentions in a text.
 
     doc (Doc): The Doc.
-    spans_key (str): Key of the mentions in doc.spans.
+    bars (Sequence[Bar]): Its mentions, as `get_bars` returns them.
     RETURNS (str): The markup.
     """
-    content = "".join(nested_elements(doc.text, get_bars(doc, spans_key)))
+    content = "".join(nested_elements(doc.text, bars))
     return f'<div class="text" {language(doc)}>{content}</div>'
 
 
@@ -107,17 +108,9 @@ def nested_elements(text: str, bars: Sequence[Bar]) -> Iterator[str]:
 
 def look(bar: Bar) -> str:
     """Return the style of an element: the row of its bar, its shade and its colour."""
-    score, type_ = bar.listed.score, bar.listed.type
+    score, color = bar.listed.score, color_style(bar.listed.type)
     style = f"--row: {bar.row}; --score: {1 if score is None else score:.2f}"
-    return f"{style}; --hue: {hue_of(type_)}" if type_ else style
-
-
-def hue_of(label: str) -> int:
-    """Choose the colour of a label, the same on every page.
-
-    RETURNS (int): A hue in degrees.
-    """
-    return crc32(label.encode("utf-8")) * 137 % 360
+    return f"{style}; {color}" if color else style
 
 
 def describe(listed: Listed) -> str:
@@ -131,6 +124,23 @@ def describe(listed: Listed) -> str:
         f' data-tip="{tip or "no score"}" data-start="{span.start}" data-end="{span.end}"'
         f' data-score="{"Infinity" if score is None else score}" data-views="{views}"'
         + (f' data-label="{type_}"' if type_ else "")
+    )
+
+
+def switch_markup(types: Iterable[str]) -> str:
+    """Mark up a legend: a button for each label, which hides and shows its mentions.
+
+    types (Iterable[str]): The labels that occur, as `Listed.type` returns them.
+    RETURNS (str): The markup; empty if there are only plain mentions, or none.
+    """
+    names = sorted(set(types), key=label_order)
+    if names in ([], [""]):
+        return ""
+    return "".join(
+        f'<button type="button" class="switch" aria-pressed="true" '
+        f'data-label="{escape_text(name)}" style="{color_style(name)}">'
+        f"{escape_text(name or MENTION)}</button>\n"
+        for name in names
     )
 
 

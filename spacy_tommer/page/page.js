@@ -1,22 +1,25 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const [controls, slider, tip] = ["controls", "threshold", "tip"].map(byId);
+const [controls, slider, tip, labels] = ["controls", "threshold", "tip", "labels"].map(byId);
+const switches = [...labels.querySelectorAll("button")];
 
-// Mentions above the threshold, in rows below the text: nested ones, or those of doc.ents.
+// Mentions above the threshold, in rows below the text: nested ones, or those of doc.ents, of
+// the labels that are switched on.
 
 const mentionOf = new Map(); // from each of its elements
 
 const texts = [...document.querySelectorAll(".text")].map((text) => {
   const mentions = [];
   for (const part of text.querySelectorAll(".mention")) {
-    const { i, start, end, score, views } = part.dataset;
+    const { i, start, end, score, views, label } = part.dataset;
     mentions[i] ??= {
       parts: [],
       start: +start,
       end: +end,
       score: +score,
       views: views?.split(" "),
+      label: label ?? "",
       name: part.getAttribute("aria-label"),
       row: +part.style.getPropertyValue("--row"),
       shown: true,
@@ -60,14 +63,18 @@ function toggle(mention, shown) {
   }
 }
 
+const isOn = (button) => button.getAttribute("aria-pressed") === "true";
+
 function update() {
   const threshold = slider.valueAsNumber;
   const all = threshold <= slider.min;
   const view = controls.view.value;
+  const off = new Set(switches.filter((one) => !isOn(one)).map((one) => one.dataset.label));
   let count = 0;
   for (const text of texts) {
     const mentions = text.mentions.filter(
-      ({ score, views }) => views.includes(view) && (all || score > threshold),
+      ({ score, views, label }) =>
+        views.includes(view) && !off.has(label) && (all || score > threshold),
     );
     arrange(text, new Set(mentions));
     count += mentions.length;
@@ -88,6 +95,18 @@ byId("scores").hidden = !scores.length;
 controls.hidden = false;
 controls.addEventListener("input", update);
 controls.addEventListener("submit", (event) => event.preventDefault());
+// The labels are known after the last text.
+controls.insertBefore(labels, byId("count"));
+labels.hidden = !switches.length;
+for (const one of switches) {
+  one.addEventListener("click", () => {
+    one.setAttribute("aria-pressed", !isOn(one));
+    update();
+  });
+}
+// What has the focus is not behind the controls.
+const clear = () => (document.documentElement.style.scrollPaddingTop = `${controls.offsetHeight}px`);
+new ResizeObserver(clear).observe(controls);
 update();
 
 // The number of what the pointer or, without it, the keyboard is on.

@@ -10,9 +10,10 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
-from .markup import text_markup, token_markup
+from ..keys import MENTION
+from .colors import COLORS
+from .markup import get_bars, switch_markup, text_markup, token_markup
 
-COLORS = {"MENTION": "#8fd3c8"}
 PAGE = Path(__file__).parent
 
 # The outer element avoids a warning of IPython about markup that is only an iframe.
@@ -31,7 +32,7 @@ def render(
     jupyter: Optional[bool] = None,
 ) -> Optional[str]:
     """Render the mentions of Docs with their scores, nested or flat, with a slider for the
-    threshold.
+    threshold and a switch for each label.
 
     docs (Union[Doc, Iterable[Doc]]): The Docs.
     spans_key (str): Key of the mentions in doc.spans. Their scores are
@@ -73,13 +74,16 @@ def page_parts(
     source = (PAGE / "page.html").read_text("utf-8")
     head, _, tail = source.partition("$texts")
     css, script = ((PAGE / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    yield Template(head).substitute(css=css, color=COLORS["MENTION"])
+    yield Template(head).substitute(css=css, color=COLORS[MENTION])
+    types: set[str] = set()
     for number, doc in enumerate(docs, start=1):
-        yield f'<article aria-label="Text {number}">\n{text_markup(doc, spans_key)}\n'
+        bars = get_bars(doc, spans_key)
+        types.update(bar.listed.type for bar in bars)
+        yield f'<article aria-label="Text {number}">\n{text_markup(doc, bars)}\n'
         if matches is not None:
             # Only this needs transformers, which takes seconds to import.
             from .matches import find_matches
 
             yield token_markup(doc, *find_matches(matches, doc)) + "\n"
         yield "</article>\n"
-    yield Template(tail).substitute(script=script)
+    yield Template(tail).substitute(script=script, switches=switch_markup(types))
