@@ -4,7 +4,12 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_tommer.decoding.borders import can_be_edge, find_breaks
+from spacy_tommer.decoding.borders import (
+    can_be_edge,
+    find_breaks,
+    find_insides,
+    find_tags,
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,8 @@ def test_invisible_characters_are_no_edges(nlp, invisible):
         ("\u201cOslo\u201d", True),
         ("print()", True),
         ("(a)b", True),
+        ("TODO(lisa", False),
+        ("lisa)", False),
         ("\u2019s", True),
         ("O\u2019Neil", True),
     ],
@@ -63,6 +70,35 @@ def test_a_token_with_half_a_pair_of_brackets_is_no_edge(nlp, token, allowed):
     doc = Doc(nlp.vocab, words=["the", token])
     assert can_be_edge(doc).tolist() == [True, allowed]
     assert can_be_edge(doc, rules=False).all()
+
+
+@pytest.mark.parametrize(
+    "text, wrong",
+    [
+        ("at Wembley w/ @tara_q", {"Wembley w/ @tara_q"}),
+        ("#OnTour #London", {"#OnTour #London", "OnTour #London"}),
+        ("2024-05-12 at noon", {"2024", "2024-05", "05-12", "12 at noon"}),
+    ],
+)
+def test_handles_hashtags_and_dates_stay_whole(make_nlp, examples, text, wrong):
+    nlp = make_nlp("gpt2", threshold=0.0)
+    nlp.initialize(lambda: examples)
+    doc = nlp(text)
+    every = {span.text for span in doc.spans["mentions"]}
+    right = {"at Wembley", "@tara_q", "#OnTour", "#London", "2024-05-12", "at noon"}
+    assert not every & wrong
+    assert {one for one in right if one in text} <= every
+    nlp.get_pipe("tommer").border_rules = False
+    doc = nlp(text)
+    assert every < {span.text for span in doc.spans["mentions"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["Unit #4", "item # 5", "mail me @ work", "1999-2004", "555-0100-22", "a@b.org"]
+)
+def test_signs_that_are_no_handles_hashtags_or_dates(nlp, text):
+    doc = nlp(text)
+    assert not find_tags(doc).any() and not find_insides(doc).any()
 
 
 def test_no_mention_over_a_break(make_nlp, examples):

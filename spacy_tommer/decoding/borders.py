@@ -15,7 +15,7 @@ Ints = NDArray[np.intp]
 
 # Control and format characters, such as zero-width spaces, direction marks and NUL.
 INVISIBLE = ("Cc", "Cf")
-# Brackets and quotes.
+# Brackets and quotes. An apostrophe can be a closing quote.
 OPENING, CLOSING = ("Ps", "Pi"), ("Pe", "Pf")
 BRACKETS = OPENING + CLOSING
 # Quotes, commas and colons, and what joins emoji.
@@ -23,6 +23,8 @@ MARKS = frozenset("\"'`,:;\u200d")
 BLANK_LINE = re.compile(r"(\r\n|\n|\r(?!\n))[^\S\r\n]*[\r\n]")
 LINE_BREAK = re.compile(r"[\r\n]")
 BULLET = re.compile(r"[-*+\u2022\u25aa\u2013]|\(?(\d{1,3}|[A-Za-z])[.)]")
+HANDLE = re.compile(r"(?<!\S)[@#](?=[^\W\d])")
+DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 
 
@@ -41,7 +43,7 @@ def can_be_edge(doc: Doc, rules: bool = True) -> NDArray[np.bool_]:
             edges = text[0] + text[-1]
             if (hidden and any(category(char) in INVISIBLE for char in edges)) or (
                 rules
-                and not edges.isalnum()
+                and not text.isalnum()
                 and (all(map(is_mark, text)) or is_half_open(text))
             ):
                 solid[i] = False
@@ -49,11 +51,13 @@ def can_be_edge(doc: Doc, rules: bool = True) -> NDArray[np.bool_]:
 
 
 def is_half_open(text: str) -> bool:
-    """Tell whether a token begins with a bracket or quote that it does not close, as
-    `(tank`, or ends with one that it does not open. `print()` does neither."""
+    """Tell whether a token has a bracket without its other half, as `TODO(lisa`, or a quote
+    at its edge that it does not close or open. `print()` has neither."""
     kinds = [category(char) for char in text]
     opened, closed = ([kind in side for kind in kinds] for side in (OPENING, CLOSING))
-    return (opened[0] and not any(closed)) or (closed[-1] and not any(opened))
+    if not any(closed):
+        return opened[0] or "Ps" in kinds
+    return not any(opened) and (closed[-1] or "Pe" in kinds)
 
 
 def is_mark(char: str) -> bool:
@@ -65,17 +69,42 @@ def is_mark(char: str) -> bool:
     return kind in BRACKETS or (kind in ("So", "Sk", "Mn", "Cf") and char >= "\u2190")
 
 
-def crosses_break(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[np.bool_]:
-    """Mark the mentions that contain a break of the text.
+def has_wrong_borders(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[np.bool_]:
+    """Mark the mentions that contain a break of the text, a handle or hashtag after their
+    first token, or a part of a date.
 
     docs (Sequence[Doc]): The Docs.
     starts (Ints): Start of each mention, in tokens of all Docs, concatenated. (M,)
     ends (Ints): End (exclusive) of each mention. (M,)
-    RETURNS (NDArray[bool]): Whether it contains a break. (M,)
+    RETURNS (NDArray[bool]): Whether it does. (M,)
     """
-    breaks = np.concatenate([[0], *(find_breaks(doc) for doc in docs)])
-    seen = np.cumsum(breaks)
-    return seen[ends] > seen[starts]
+    found = [(find_breaks(doc), find_tags(doc), find_insides(doc)) for doc in docs]
+    breaks, tags, insides = (np.concatenate([*part, [False]]) for part in zip(*found))
+    seen_breaks, seen_tags = (np.cumsum([0, *part]) for part in (breaks, tags))
+    return (
+        (seen_breaks[ends] > seen_breaks[starts])
+        | (seen_tags[ends] > seen_tags[starts + 1])
+        | insides[starts]
+        | insides[ends]
+    )
+
+
+def find_tags(doc: Doc) -> NDArray[np.bool_]:
+    """Mark the tokens that a handle or hashtag begins with, as in `@tara #Oslo`. (T,)"""
+    tags = np.zeros(len(doc), dtype="bool")
+    places = {match.start() for match in HANDLE.finditer(doc.text)}
+    if places:
+        tags[:] = [token.idx in places for token in doc]
+    return tags
+
+
+def find_insides(doc: Doc) -> NDArray[np.bool_]:
+    """Mark the tokens inside a date such as 2024-05-12, behind its first token: no mention
+    starts there, or ends before. (T,)"""
+    insides = np.zeros(len(doc), dtype="bool")
+    for match in DATE.finditer(doc.text):
+        insides |= [match.start() < token.idx < match.end() for token in doc]
+    return insides
 
 
 def find_breaks(doc: Doc) -> NDArray[np.bool_]:

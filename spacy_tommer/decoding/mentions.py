@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
-from .borders import can_be_edge, crosses_break
+from .borders import can_be_edge, has_wrong_borders
 from .decode import FlatDecoder, greedy_decode, logit, threshold_decode
 from .units import edge_tokens
 
@@ -154,7 +154,7 @@ def find_mentions(
     starts, ends = first[starts], last[ends - 1] + 1
     kept = np.flatnonzero((starts >= 0) & (ends > 0))
     if rules:
-        kept = kept[~crosses_break(docs, starts[kept], ends[kept])]
+        kept = kept[~has_wrong_borders(docs, starts[kept], ends[kept])]
     kept = kept[np.lexsort((ends[kept], starts[kept]))]
     likeliest = np.asarray(columns, dtype="int")[best[kept]]
     return Mentions(
