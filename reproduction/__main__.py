@@ -23,7 +23,6 @@ from .commands import (
     leave_out,
     lengths,
     sweep,
-    teachers,
     thresholds,
 )
 from .commands.options import TakesOverrides
@@ -39,7 +38,6 @@ ORDER = (
     "convert",
     "lengths",
     "cache",
-    "teachers",
     "distil",
     "thresholds",
     "leave-out",
@@ -81,7 +79,6 @@ app = typer.Typer(
 app.add_typer(convert.app, name="convert")
 app.command(cls=TakesOverrides)(cache.cache)
 app.command()(lengths.lengths)
-app.command(cls=TakesOverrides)(teachers.teachers)
 app.command()(distil.distil)
 app.add_typer(thresholds.app, name="thresholds")
 app.add_typer(leave_out.app, name="leave-out")

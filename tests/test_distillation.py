@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import spacy
 from conftest import TEXTS
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
@@ -82,6 +82,27 @@ def test_dense_targets_are_the_teacher_s_probabilities(teacher, gold_share):
             expected[3, 0] += gold_share
         assert doc.user_data[TARGETS] == pytest.approx(expected, abs=1e-3)
         assert len(doc.spans["mentions"]) == 2
+
+
+def test_dense_targets_of_kinds_and_sources(make_nlp):
+    nlp = make_nlp(model={"kinds": ["NAME", "TERM"], "sources": ["x", "y"]})
+    example = gold_example(nlp, TEXTS[0])
+    nlp.initialize(lambda: [example])
+    doc = example.reference
+    spans = [Span(doc, 0, 2, "NAME"), Span(doc, 3, 4, "THING")]
+    attrs = {"kinds": ["NAME", "TERM"], "source": "y"}
+    doc.spans["mentions"] = SpanGroup(doc, name="mentions", spans=spans, attrs=attrs)
+    pipe = nlp.get_pipe("tommer")
+    (logits,) = pipe.predict([example.predicted])
+    said = 1 / (1 + np.exp(-logits.dataXd.astype("float64")))  # (n, L, 4)
+    (doc,) = distil_docs([pipe], [example], "targets", 0.5, Counter(), 0.3)
+    expected = 0.7 * said
+    expected[..., 2] = said[..., 2]  # it marks nothing for the source "x"
+    expected[1, 1, [0, 3]] += 0.3
+    expected[3, 0, 3] += 0.3
+    # Of one of the kinds: shared as the teacher would.
+    expected[3, 0, :2] += 0.3 * said[3, 0, :2] / said[3, 0, :2].sum()
+    assert doc.user_data[TARGETS] == pytest.approx(expected, abs=1e-3)
 
 
 def test_spans_that_the_gold_tokens_do_not_fit_are_counted(teacher):

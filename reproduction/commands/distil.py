@@ -41,18 +41,9 @@ def distil(
             "probability 1.",
         ),
     ] = None,
-    kinds: Annotated[
-        str,
-        typer.Option(
-            help="Kinds of mentions in the targets, separated by commas; if not set, those "
-            "of the teachers. Others are learnt from gold alone."
-        ),
-    ] = "",
 ) -> None:
     """Let trained heads annotate a corpus, for a new head to learn from (section 2.3).
 
     A span counts by the mean of the probabilities that the teachers find.
     """
-    distil_corpus(
-        corpus, output, teachers, cache, purpose, threshold, keep, gold_share, kinds
-    )
+    distil_corpus(corpus, output, teachers, cache, purpose, threshold, keep, gold_share)

@@ -20,13 +20,9 @@ def mentions(
     config: options.Config,
     corpus: Corpus,
     dev: Dev,
-    teachers: Annotated[Path, typer.Argument(help="Folder with a pipeline of each set.")],
     left_out: options.LeftOut,
     output: Annotated[Path, typer.Argument(help="Folder for pipeline and tables.")],
     cache: options.Cache = Path("cache"),
-    gold_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of gold in the targets.")
-    ] = 0.3,
     mean_recall: Annotated[
         float,
         typer.Option(min=0, max=1, help="Mean recall of sets at the point `recall`."),
@@ -37,17 +33,17 @@ def mentions(
 ) -> None:
     """Train a head of mentions on the other sets, and score it on those left out.
 
-    Teachers, targets and thresholds are from the other sets, too.
+    Thresholds are chosen on the validation texts of the other sets, and sources of the
+    recipe that are left out get no output. OpenMentions has to be among the other sets;
+    texts that it shares with those left out are not scored.
     """
     leave_out_mentions(
         config,
         corpus,
         dev,
-        teachers,
         left_out,
         output,
         cache,
-        gold_share,
         mean_recall,
         limit,
         seed,

@@ -28,7 +28,6 @@ def distil_corpus(
     threshold: float = 0.9,
     keep: str = "",
     gold_share: Optional[float] = None,
-    kinds: str = "",
 ) -> None:
     """Write a corpus with the spans whose mean probability exceeds a threshold.
 
@@ -40,7 +39,6 @@ def distil_corpus(
     threshold (float): Mean probability that a span must exceed.
     keep (str): Sets (folders of the corpus) that are copied, separated by commas.
     gold_share (Optional[float]): Share of gold in the targets.
-    kinds (str): Kinds of the student, separated by commas; by default the teachers'.
     RAISES (ValueError): If there are no DocBins or no pipelines.
     """
     files = walk_corpus(corpus, FILE_TYPE) if corpus.is_dir() else []
@@ -53,7 +51,6 @@ def distil_corpus(
     pipes = [require_pipe(nlp, "tommer", pipelines[0])]
     pipes += [require_pipe(spacy.load(path), "tommer", path) for path in pipelines[1:]]
     kept = set(filter(None, keep.split(",")))
-    wanted = tuple(filter(None, kinds.split(",")))
     counts: dict[str, Counter[str]] = {}
     with whole_folder(output) as aside:
         for path in tqdm(files, desc=str(corpus)):
@@ -65,9 +62,7 @@ def distil_corpus(
             count = counts.setdefault(str(path.parent.relative_to(corpus)), Counter())
             docs = DocBin(store_user_data=purpose == "targets")
             examples = read_examples(path, cache, nlp)
-            for doc in distil_docs(
-                pipes, examples, purpose, threshold, count, gold_share, wanted
-            ):
+            for doc in distil_docs(pipes, examples, purpose, threshold, count, gold_share):
                 docs.add(doc)
             docs.to_disk(target)
     for name, count in counts.items():

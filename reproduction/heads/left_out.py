@@ -1,64 +1,91 @@
 """Train by the recipes of the shipped heads without some corpora."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import spacy
 from spacy.cli.train import train
+from spacy.tokens import DocBin
 from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
+from spacy.util import load_config
 
 from spacy_tommer.entities.definitions import TrainingType, read_types
 from spacy_tommer.evaluation.calibration import write_thresholds
 from spacy_tommer.evaluation.pipes import require_pipe
+from spacy_tommer.evaluation.sets import read_docs
 from spacy_tommer.evaluation.typed import choose_type_threshold, find_set
 
+from ..corpora.sides import Sides
 from ..evaluation.score_mentions import score_mentions
-from .distil import distil_corpus
+
+# The set that marks mentions of every kind.
+WHOLE = "openmentions"
 
 
 def leave_out_mentions(
     config: Path,
     corpus: Path,
     dev: Path,
-    teachers: Path,
     left_out: str,
     output: Path,
     cache: Path,
-    gold_share: float,
     mean_recall: float,
     limit: int,
     seed: int,
     gpu_id: int,
     overrides: dict[str, Any],
 ) -> None:
-    """Train a head on the other sets as the heads that ship are: on the mean probability of
-    their teachers, with thresholds from their validation texts. Score it on the first texts
-    of each left-out set, and write the pipeline and the tables to a folder."""
+    """Train a head on the other sets as the heads that ship are, without outputs of those
+    left out, with thresholds from the validation texts of the other sets. Score it on the
+    first texts of each left-out set, and write the pipeline and the tables to a folder.
+    ValueError is raised if OpenMentions is left out."""
     rest, out = split_sets(corpus, left_out)
-    targets = output / "targets"
-    distil_corpus(
-        link_sets(corpus, rest, output / "rest"),
-        targets,
-        [teachers / name for name in rest],
-        cache,
-        purpose="targets",
-        gold_share=gold_share,
-    )
+    if WHOLE not in rest:
+        raise ValueError(
+            f"Without {left_out}, {corpus} has no set {WHOLE}. It is the one that marks "
+            "mentions of every kind, on which training is validated: keep it, and leave "
+            "out others."
+        )
+    sets = write_unseen(corpus, out, output / "left_out")
     rest_dev = link_sets(dev, rest, output / "rest_dev")
     settings = {
         **overrides,
-        "paths.train": str(targets),
-        "paths.dev": str(rest_dev),
+        "recipe.sources": other_sources(config, overrides, out),
+        "paths.train": str(link_sets(corpus, rest, output / "rest")),
+        "paths.dev": str(rest_dev / WHOLE),
         "paths.cache": str(cache),
         "system.seed": seed,
     }
-    train(config, output / "student", use_gpu=gpu_id, overrides=settings)
-    student, calibrated = output / "student/model-last", output / "calibrated"
-    print("\n".join(write_thresholds(student, rest_dev, calibrated, mean_recall)))
-    sets = link_sets(corpus, out, output / "left_out")
+    train(config, output / "trained", use_gpu=gpu_id, overrides=settings)
+    trained, calibrated = output / "trained/model-last", output / "calibrated"
+    print("\n".join(write_thresholds(trained, rest_dev, calibrated, mean_recall)))
     lines, _ = score_mentions([str(calibrated)], sets, output / "metrics", limit)
     print("\n".join(lines))
+
+
+def other_sources(
+    config: Path, overrides: dict[str, Any], left_out: Sequence[str]
+) -> Optional[list[str]]:
+    """Read the sources of the recipe in a config, without those that are left out."""
+    recipe = load_config(config, overrides, interpolate=True).get("recipe", {})
+    sources = recipe.get("sources")
+    return sources and [name for name in sources if name not in left_out]
+
+
+def write_unseen(corpus: Path, names: Sequence[str], folder: Path) -> Path:
+    """Write some sets of a corpus without the texts that stand in OpenMentions, too."""
+    vocab = spacy.blank("en").vocab
+    seen = Sides((doc.text, "train") for doc in read_docs(corpus / WHOLE, vocab))
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in names:
+        docs = list(read_docs(corpus / name, vocab))
+        unseen = [doc for doc in docs if not seen.find(doc.text)]
+        (folder / name).mkdir(parents=True)
+        DocBin(docs=unseen).to_disk(folder / name / "000000.spacy")
+        print(f"{name}: {len(docs) - len(unseen)} texts stand in {WHOLE}, and do not count")
+    return folder
 
 
 def leave_out_types(

@@ -2,7 +2,7 @@
 to the gold mentions of a corpus, and a new head learns from both. Several teachers, each
 trained on another corpus, use the mean of their probabilities.
 
-Axis letters: n units of a text; L longest span in units; K kinds.
+Axis letters: n units of a text; L longest span in units; K kinds and sources.
 """
 
 from collections import Counter
@@ -34,7 +34,6 @@ def distil_docs(
     threshold: float,
     counts: Counter[str],
     gold_share: Optional[float] = None,
-    kinds: Sequence[str] = (),
 ) -> Iterator[Doc]:
     """Add the predictions of teachers to gold Docs.
 
@@ -50,12 +49,9 @@ def distil_docs(
     gold_share (Optional[float]): Weight of gold in each target; the teachers' mean has the
         rest. None sets the target of gold mentions to 1 and that of other spans to the
         mean, as in the paper.
-    kinds (Sequence[str]): The kinds of the student; by default those of the teachers. One
-        that they do not know is learnt from gold alone.
     YIELDS (Doc): The gold Docs with the additions.
     """
     tommer = teachers[0]
-    known = tommer.model.attrs["kinds"]
     for batch in minibatch(examples, BATCH):
         for example in batch:
             counts["tokens"] += len(example.y)
@@ -64,7 +60,7 @@ def distil_docs(
         probabilities = consensus(teachers, predicted)
         if purpose == "targets":
             for example, said in zip(batch, probabilities):
-                add_targets(example, said, tommer, gold_share, kinds or known)
+                add_targets(example, said, tommer, gold_share)
         else:
             key = IGNORED if purpose == "ignored" else tommer.spans_key
             scores = [Ragged(log_odds(one.dataXd), one.lengths) for one in probabilities]
@@ -75,43 +71,33 @@ def distil_docs(
 
 
 def add_targets(
-    example: Example,
-    said: Ragged,
-    tommer: Tommer,
-    gold_share: Optional[float],
-    kinds: Sequence[str],
+    example: Example, said: Ragged, tommer: Tommer, gold_share: Optional[float]
 ) -> None:
     """Write the probabilities that a student learns to the gold Doc of an example.
 
-    Gold counts for the kinds that it marks, see `gold_cells`. A gold mention that is of one
-    of several kinds is shared among them as the teachers would.
+    Gold counts for the kinds and sources that it marks, see `gold_cells`. A gold mention
+    that is of one of several kinds is shared among them as the teachers would.
 
     example (Example): The gold Doc as reference, and the predicted Doc.
     said (Ragged): The teachers' probability of each span (n, L, K), and how many units each
         token has.
     tommer (Tommer): One of the teachers.
     gold_share (Optional[float]): Weight of gold, as in `distil_docs`.
-    kinds (Sequence[str]): The kinds of the student.
     """
     rows, columns = said.dataXd.shape[:2]
     within = np.arange(columns) <= np.arange(rows)[:, None]  # (n, L)
-    gold, counted, united = gold_cells(
-        example, within, said.lengths, kinds, tommer.spans_key
-    )
-    own = tommer.model.attrs["kinds"]
-    mean = np.full(gold.shape, np.nan)
-    for k, kind in enumerate(kinds):
-        if kind in own:
-            mean[..., k] = said.dataXd[..., own.index(kind)]
-    share = np.where(united, np.nan_to_num(mean, nan=0.0) + TINY, 0.0)
+    outputs = tommer.model.attrs["kinds"], tommer.spans_key, tommer.model.attrs["sources"]
+    gold, counted, united = gold_cells(example, within, said.lengths, *outputs)
+    mean = said.dataXd
+    share = np.where(united, mean + TINY, 0.0)
     share /= np.maximum(share.sum(-1, keepdims=True), TINY)
     gold = np.where(united, share, gold)
     both = (
-        np.fmax(mean, gold)
+        np.maximum(mean, gold)
         if gold_share is None
         else (1 - gold_share) * mean + gold_share * gold
     )
-    target = np.where(counted | united, np.where(np.isnan(mean), gold, both), mean)
+    target = np.where(counted | united, both, mean)
     example.reference.user_data[TARGETS] = target.astype("float16")
 
 
