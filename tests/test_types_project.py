@@ -11,6 +11,7 @@ import torch
 from conftest import needs_minilm, needs_smollm2
 from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
+from thinc.api import Config
 from weasel.util import load_project_config
 
 import spacy_tommer
@@ -204,6 +205,22 @@ def test_an_exported_head_is_found_by_its_backbone(
     expected = [(0, "Ada"), (1, "Rome")]
     assert found == [text for i, text in expected if scores[i] > logit(0.25)]
 
+    # The head's block need not be the one that tommer reads.
+    both = make_nlp("bert", layers=(1, 2))
+    pipe = both.add_pipe("tommer_zeroshot", config={"labels": ["thing"]})
+    doc = both.get_pipe("transformer")(both.make_doc(TEXTS[0]))
+    doc.spans["mentions"] = [doc[0:1], doc[4:5]]
+    assert pipe.predict([doc])[1][:, 0] == pytest.approx(scores, rel=1e-4)
+    assert pipe.model.attrs["layer"] == pipe.model.attrs["definition_layer"] == 1
+    both.to_disk(tmp_path / "both")
+    again = spacy.load(tmp_path / "both").get_pipe("tommer_zeroshot")
+    assert again.model.attrs["layer"] == 1
+    last = make_nlp("bert", layers=(1, 2))
+    config = {"model": {"layer": 2, "definition_layer": 2}, "labels": ["thing"]}
+    pipe = last.add_pipe("tommer_zeroshot", config=config)
+    with pytest.raises(ValueError, match="block 2, passes 1, definitions at block 2"):
+        pipe.ensure_head()
+
     other = make_nlp("llama")
     other.add_pipe("tommer_zeroshot", config={"labels": ["thing"]})
     doc = other.get_pipe("transformer")(other.make_doc(TEXTS[0]))
@@ -212,14 +229,17 @@ def test_an_exported_head_is_found_by_its_backbone(
         other.get_pipe("tommer_zeroshot")(doc)
 
 
-def test_every_shipped_model_has_a_head_for_types_at_the_block_of_its_mentions():
+def test_every_shipped_model_has_a_head_for_types_at_a_block_that_it_writes():
     assert shipped.shipped_types() == shipped_models()
     for name in shipped_models():
         _, mentions = read_shipped(name)
         data = (shipped.MODELS / name / shipped.FILE).read_bytes()
         head, metadata = read_type_head(data, name)
         assert metadata["sha256"] == mentions["sha256"] and metadata["passes"] == "1"
-        assert metadata["layer"] == metadata["definition_layer"] == mentions["layer"]
+        config = Config().from_disk(shipped.MODELS / name / "config.cfg")
+        layers = config["components"]["transformer"]["model"]["layers"]
+        assert metadata["layer"] == metadata["definition_layer"]
+        assert int(metadata["layer"]) in layers and int(mentions["layer"]) == layers[-1]
         assert 0 < float(metadata["threshold"]) < 1
         assert head.centre.any() and (head.scale > 0).all() and head.scale.isfinite().all()
         size = sum(weights.numel() for weights in head.parameters())

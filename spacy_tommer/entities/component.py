@@ -297,10 +297,10 @@ class ZeroShot(Sealed, TrainablePipe):
         """
         fix_random_seed(seed)
         attrs = self.model.attrs
-        layer = attrs["definition_layer"]
         if pretrained is not None:
             shipped = read_shipped_types(pretrained, self.transformer, self.model)
             set_shipped(self.model, *shipped)
+        layer = attrs["definition_layer"]
         types = training_types(get_examples, definitions, self.spans_key)
         if not types:
             return

@@ -44,7 +44,7 @@ def TypeScorer(
     """Build the model of the `tommer_zeroshot` component.
 
     layer (Optional[int]): The block whose states represent mentions, counted from 0; by
-        default the last one that the transformer writes.
+        default that of a shipped head, or the last one that the transformer writes.
     definition_layer (Optional[int]): The block whose states represent definitions, with the
         same default.
     hidden (int): Hidden units of the projection of mentions.

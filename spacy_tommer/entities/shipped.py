@@ -14,6 +14,8 @@ from .head import TypeHead
 from .model import read_type_head, set_type_head
 
 FILE = "types.safetensors"
+# The blocks for mentions and for definitions.
+BLOCKS = ("layer", "definition_layer")
 
 
 def shipped_types() -> list[str]:
@@ -22,14 +24,15 @@ def shipped_types() -> list[str]:
 
 
 def set_shipped(model: Model, head: TypeHead, metadata: dict[str, str]) -> None:
-    """Put a shipped head and its threshold into a model.
+    """Put a shipped head, its threshold and the blocks that it reads into a model.
 
     model (Model): A model of the architecture TypeScorer.v1.
     head (TypeHead): The head.
-    metadata (dict[str, str]): Metadata of the head, with "threshold".
+    metadata (dict[str, str]): Metadata of the head, with "threshold" and the BLOCKS.
     """
     set_type_head(model, head)
     model.attrs["threshold"] = float(metadata["threshold"])
+    model.attrs.update({name: int(metadata[name]) for name in BLOCKS})
 
 
 def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict[str, str]]:
@@ -40,12 +43,12 @@ def find_shipped(transformer: Transformer, model: Model) -> tuple[TypeHead, dict
     RETURNS (tuple[TypeHead, dict[str, str]]): The head and its metadata. ValueError is
         raised if no shipped head was trained on these states.
     """
-    place = reads(transformer, model)
     for name in shipped_types():
         with safe_open(MODELS / name / FILE, "pt") as file:
-            fits = place.items() <= file.metadata().items()
+            fits = not misfits(file.metadata(), transformer, model)
         if fits:
             return read_type_head((MODELS / name / FILE).read_bytes(), name)
+    place = reads(transformer, model)
     raise ValueError(
         "tommer_zeroshot has no weights, and none of the shipped ones "
         f"({', '.join(shipped_types()) or 'there are none'}) is for the states that it "
@@ -72,14 +75,31 @@ def read_shipped_types(
             f"{', '.join(shipped_types())}."
         )
     head, metadata = read_type_head((MODELS / name / FILE).read_bytes(), name)
-    place = reads(transformer, model)
-    for key, value in place.items():
-        if metadata[key] != value:
-            raise ValueError(
-                f"The head {name!r} was trained on {key} {metadata[key]}, and the pipeline "
-                f"has {key} {value}. Start from spacy_tommer.load({name!r})."
-            )
+    for key in misfits(metadata, transformer, model):
+        raise ValueError(
+            f"The head {name!r} was trained on {key} {metadata[key]}, and the pipeline "
+            f"has {key} {reads(transformer, model)[key]}. Start from "
+            f"spacy_tommer.load({name!r})."
+        )
     return head, metadata
+
+
+def misfits(metadata: dict[str, str], transformer: Transformer, model: Model) -> list[str]:
+    """Tell in which ways the states are others than those a head was trained on. A model
+    that names no block takes that of the head, if the transformer writes it.
+
+    metadata (dict[str, str]): Metadata of the head.
+    transformer (Transformer): The pipe with the backbone.
+    model (Model): The model that reads its states.
+    RETURNS (list[str]): The keys of `reads` that differ.
+    """
+    written = [str(block) for block in spec_of(transformer.model).layers]
+    return [
+        key
+        for key, value in reads(transformer, model).items()
+        if metadata[key] != value
+        and not (key in BLOCKS and model.attrs[key] is None and metadata[key] in written)
+    ]
 
 
 def reads(transformer: Transformer, model: Model) -> dict[str, str]:
@@ -91,9 +111,7 @@ def reads(transformer: Transformer, model: Model) -> dict[str, str]:
         block for definitions, and the number of passes.
     """
     spec = spec_of(transformer.model)
-    blocks = {
-        name: str(spec.layer(model.attrs[name])) for name in ("layer", "definition_layer")
-    }
+    blocks = {name: str(spec.layer(model.attrs[name])) for name in BLOCKS}
     return {"sha256": spec.sha256, **blocks, "passes": str(spec.passes)}
 
 
