@@ -15,6 +15,12 @@ from reproduction.corpora.openmentions import read_openmentions
 from reproduction.corpora.report import Report
 from reproduction.corpora.seen import SeenTexts
 from reproduction.corpora.sets import BENCHMARKS, read_set
+from reproduction.corpora.training_types import (
+    read_openmentions_types,
+    write_training_types,
+)
+from spacy_tommer.entities.definitions import TrainingType, read_types
+from spacy_tommer.entities.relations import Relations
 
 TEXT = "the mayor of Oslo met 5 aides"
 MENTIONS = [
@@ -125,6 +131,61 @@ def test_types_are_defined():
     for fine, entry in TYPES["fine"].items():
         assert entry["mentions"] == counts[fine]
         assert entry["definition"] and entry["broader"], fine
+
+
+def test_types_of_training_passages_by_hand(tmp_path):
+    rows = [
+        passage(
+            1, mentions=[[0, 3, "name", "poet", "person"], [4, 6, "term", "x", "role"]]
+        ),
+        passage(
+            2, mentions=[[0, 3, "name", "poet", "person"], [4, 6, "term", "role", "role"]]
+        ),
+        passage(3, mentions=[[0, 3, "term", "poet", "role"]]),
+        passage(4, "validation", [[0, 3, "term", "unseen", "role"]]),
+    ]
+    lines = "\n".join(map(json.dumps, rows))
+    (tmp_path / "openmentions.jsonl").write_text(lines, "utf-8")
+    poet = {"definition": "who writes verse", "broader": "writer", "class": "person"}
+    office = {"definition": "what one is", "broader": "role", "class": "role"}
+    classes = {name: {"definitions": [f"a {name}"]} for name in ("person", "role", "time")}
+    described = {"classes": classes, "fine": {"poet": poet, "role": office, "unseen": poet}}
+    (tmp_path / "types.json").write_text(json.dumps(described), "utf-8")
+    given = {"PER": {"name": "person", "definitions": ["one of us"]}}
+    given["poet"] = {"name": "poet", "definitions": ["maker"], "overlaps": ["role"]}
+    (tmp_path / "given.json").write_text(json.dumps(given), "utf-8")
+    output = tmp_path / "new" / "types.json"
+    assert write_training_types(tmp_path / "given.json", tmp_path, output) == 6
+    assert read_types(output) == {
+        "person": TrainingType("person", ["a person"]),
+        "role": TrainingType("role", ["a role", "what one is"]),
+        "time": TrainingType("time", ["a time"]),
+        "poet": TrainingType(
+            "poet", ["maker", "who writes verse"], ["writer", "person"], ["role"]
+        ),
+        "x": TrainingType("x", [], ["role"]),
+        "PER": TrainingType("person", ["one of us"]),
+    }
+
+
+def test_every_mention_to_learn_from_has_a_type_with_its_class(tmp_path):
+    types = read_openmentions_types(FOLDER)
+    given = FOLDER.parent / "types/mix.json"
+    write_training_types(given, FOLDER, tmp_path / "types.json")
+    both = read_types(tmp_path / "types.json")
+    assert both.keys() == types.keys() | json.loads(given.read_text("utf-8")).keys()
+    relations = Relations(both.values())
+    pairs = [
+        (fine, coarse)
+        for record in RECORDS
+        if record["part"] == "train"
+        for *_, fine, coarse in record["mentions"]
+    ]
+    assert {fine for fine, _ in pairs} | TYPES["classes"].keys() == types.keys()
+    fits = [coarse in relations.true[fine] for fine, coarse in pairs]
+    assert sum(fits) / len(fits) > 0.95
+    overlapped = {name for type_ in both.values() for name in type_.overlaps}
+    assert overlapped and overlapped <= TYPES["classes"].keys()
 
 
 def eight_words(text):

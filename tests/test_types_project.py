@@ -174,6 +174,15 @@ def test_the_threshold_is_that_of_a_head_without_some_corpora(
     assert found == {"LOC": "place, a spot on Earth", "PER": "person, a human being"}
 
 
+def test_the_training_types_are_those_of_a_file_and_of_openmentions(tmp_path):
+    output = tmp_path / "types.json"
+    printed = run_verb("convert", "types", TYPES / "mix.json", output).output
+    types = read_types(output)
+    assert f"{len(types):,} types" in printed and len(types) > 7000
+    assert types["VEH"].name == types["vehicle"].name == "vehicle"
+    assert types["guitarist"].broader[-1] == "person"
+
+
 def test_an_exported_head_is_found_by_its_backbone(
     zeroshot, make_nlp, tmp_path, monkeypatch
 ):

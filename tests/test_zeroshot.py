@@ -28,6 +28,7 @@ from spacy_tommer.entities.definitions import (
 )
 from spacy_tommer.entities.head import TypeHead
 from spacy_tommer.entities.model import set_type_head
+from spacy_tommer.entities.relations import Relations
 from spacy_tommer.entities.sampling import TypedBatch, TypeSampler
 from spacy_tommer.evaluation.typed import TypedCounts, count_entities, find_set, is_known
 from spacy_tommer.training.corpus import CachedCorpus
@@ -633,6 +634,78 @@ def test_types_that_a_batch_is_compared_with(make_nlp, monkeypatch):
     assert sizes == {1, 2}
 
 
+LEVELS = {
+    "city": TrainingType("city", ["a large town"], ["settlement", "location"]),
+    "town": TrainingType("settlement", [], ["location", "inhabited place"]),
+    "river": TrainingType("river", ["it flows"], ["location"]),
+    "poet": TrainingType("poet", [], ["person"]),
+    "PER": TrainingType("person", ["a human being"]),
+    "GPE": TrainingType("state or town", ["it has a government"], [], ["settlement"]),
+}
+
+
+def test_types_that_are_true_besides():
+    relations = Relations(LEVELS.values())
+    above = ["settlement", "location", "inhabited place"]
+    assert relations.true["city"] == ["city", *above]
+    assert relations.broader("settlement") == above[1:]
+    assert relations.broader("location") == relations.broader("person") == []
+    ring = [TrainingType("a", [], ["b"]), TrainingType("b", [], ["c"])]
+    ring = [*ring, TrainingType("c", [], ["a"]), TrainingType("a", [], ["d"])]
+    assert Relations(ring).true["a"] == ["a", "b", "d", "c"]
+
+    def besides(name, target):
+        return {one for one in relations.true if relations.may_hold(name, target, one)}
+
+    assert besides("city", "city") == {"city", *above, "state or town"}
+    assert besides("city", "location") == {"city", *above, "river", "state or town"}
+    assert besides("river", "river") == {"river", "location"}
+    assert besides("state or town", "state or town") == {
+        "state or town",
+        "settlement",
+        "city",
+    }
+    assert besides("poet", "poet") == {"poet", "person"}
+
+
+def test_the_target_is_the_most_specific_type_that_takes_part(make_nlp):
+    nlp = make_nlp()
+    sampler = TypeSampler(LEVELS, nlp.get_pipe("transformer"), None, "entities")
+    columns = {"location": 1, "person": 2, "poet": 3, "river": 4, "settlement": 5}
+    target, row = sampler.compared("city", columns)
+    assert (target, row.tolist()) == (5, [True, False, True, True, True, True])
+    del columns["settlement"]
+    target, row = sampler.compared("city", columns)
+    assert (target, row.tolist()) == (1, [True, True, True, True, False])
+    target, row = sampler.compared("river", columns)
+    assert (target, row.tolist()) == (4, [True, False, True, True, True])
+    target, row = sampler.compared("person", columns)
+    assert (target, row.tolist()) == (2, [True, True, True, False, True])
+
+
+def test_types_of_a_batch_are_narrow_and_broad(make_nlp, monkeypatch):
+    monkeypatch.setattr(typed_batches, "OTHERS", 0)
+    nlp = make_nlp()
+    sampler = TypeSampler(LEVELS, nlp.get_pipe("transformer"), None, "entities")
+    examples = make_examples(nlp, [("Oslo is old.", {"Oslo": "city"})])
+    examples[0].reference.spans["entities"].attrs["labels"] = ["town", "poet"]
+    found = []
+    for _ in range(200):
+        batch = sampler.batch(examples, [placed((0, 1), (1, 2))])
+        assert batch.targets.tolist() == [1, 0] and len(batch.definitions) == 1
+        (name,) = [
+            name
+            for name, vectors in sampler.vectors.items()
+            if any(np.array_equal(batch.definitions[0], vector) for vector in vectors)
+        ]
+        found.append(name)
+        assert batch.counted.tolist() == [[True, True], [True, name != "city"]]
+    counts = {name: found.count(name) for name in sampler.relations.true["city"]}
+    assert sum(counts.values()) == 200
+    assert 75 < counts.pop("city") < 125
+    assert all(15 < count < 55 for count in counts.values())
+
+
 def test_loss_against_torch():
     rng = np.random.default_rng(0)
     counted = rng.random((7, 5)) < 0.6
@@ -664,7 +737,10 @@ def test_a_label_that_is_no_training_type(make_typed):
     [
         {},
         {"name": "", "definitions": ["x"]},
-        {"name": "x", "definitions": []},
+        {"name": "x"},
+        {"name": "x", "definitions": [], "broader": "y"},
+        {"name": "x", "definitions": [], "broader": [""]},
+        {"name": "x", "definitions": [], "overlaps": None},
         {"name": "x", "definitions": ["a", ""]},
         {"name": "x", "definitions": "a place"},
         "a place",
@@ -679,8 +755,12 @@ def test_a_definition_that_is_empty(entry, make_typed, tmp_path):
         nlp.get_pipe("tommer_zeroshot").initialize(
             lambda: make_examples(nlp), nlp=nlp, definitions=str(path)
         )
-    path.write_text(json.dumps({"PER": good}))
-    assert read_types(path) == {"PER": TrainingType("person", ["a human being"])}
+    more = {"name": "poet", "definitions": [], "broader": ["person"], "overlaps": ["job"]}
+    path.write_text(json.dumps({"PER": good, "poet": more}))
+    assert read_types(path) == {
+        "PER": TrainingType("person", ["a human being"]),
+        "poet": TrainingType("poet", [], ["person"], ["job"]),
+    }
 
 
 def test_labels_of_the_training_texts(make_typed, tmp_path):
@@ -692,6 +772,7 @@ def test_labels_of_the_training_texts(make_typed, tmp_path):
         for label, type_ in TYPES.items()
         if type_.definitions
     }
+    types["poet"] = {"name": "poet", "definitions": [], "broader": ["person"]}
     path.write_text(json.dumps(types))
     nlp = make_typed(labels=[], initialize=False)
     pipe = nlp.get_pipe("tommer_zeroshot")
@@ -804,6 +885,23 @@ def test_counts_at_each_threshold(make_typed, monkeypatch):
     assert (high.right, high.wrong, high.missed) == ({"PER": 1}, {}, {"LOC": 1})
     (own,) = count_entities(nlp, read, {"PER": "a human being"})
     assert (own.right, own.wrong, own.missed) == ({"PER": 1}, {"PER": 1}, {})
+
+
+def test_gold_is_taken_with_its_types(make_typed, monkeypatch):
+    nlp = make_typed(0.5, tommer={"flat_threshold": 0.0})
+    pipe = nlp.get_pipe("tommer_zeroshot")
+    (example,) = make_examples(nlp, SENTENCES[:1])
+    kinds = [Span(example.reference, 0, 2, "NAME"), Span(example.reference, 4, 5, "NAME")]
+    example.reference.set_ents(kinds)
+    logits = np.array([(2, 0), (-1, -1)], dtype="f")
+    monkeypatch.setattr(pipe, "predict", lambda docs: ([placed((0, 2), (4, 5))], logits))
+    example.predicted = nlp.get_pipe("transformer")(nlp.make_doc(example.text))
+    labels = {"PER": "a human being", "LOC": "a place"}
+    (counts,) = count_entities(nlp, lambda nlp: [example], labels)
+    assert (counts.right, counts.wrong, counts.missed) == ({"PER": 1}, {}, {"LOC": 1})
+    del example.reference.spans["entities"]
+    (counts,) = count_entities(nlp, lambda nlp: [example], {**labels, "NAME": "a name"})
+    assert (counts.right, counts.wrong, counts.missed) == ({}, {"PER": 1}, {"NAME": 2})
 
 
 def test_the_docbin_of_a_set(tmp_path):

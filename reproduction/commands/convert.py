@@ -21,9 +21,10 @@ from ..corpora.passages import join_sentences
 from ..corpora.pile_ner import read_pile_ner
 from ..corpora.report import Report
 from ..corpora.seen import SeenTexts
-from ..corpora.sets import BENCHMARKS, TRAINING, find_files, read_set
+from ..corpora.sets import ASSETS, BENCHMARKS, TRAINING, find_files, read_set
 from ..corpora.sides import Sides, drop_held_out
 from ..corpora.split import PASSAGE_RUN, RUN, by_chance
+from ..corpora.training_types import write_training_types
 from ..corpora.typed import read_typed
 from ..corpora.writing import SHARD, stream, write_benchmark, write_split
 from .options import Seed
@@ -200,3 +201,13 @@ def typed(
             raise ValueError(f"No text in {source} has an entity.")
     print(f"{source}: {texts:,} texts with {labels.total():,} entities: {dict(labels)}")
     print(report.summary())
+
+
+@app.command()
+def types(
+    given: Annotated[Path, typer.Argument(help="JSON of the types of the other corpora.")],
+    output: Annotated[Path, typer.Argument(help="JSON to write.")],
+) -> None:
+    """Write the training types: those of a file and those of OpenMentions."""
+    count = write_training_types(given, ASSETS / "openmentions", output)
+    print(f"{output}: {count:,} types")

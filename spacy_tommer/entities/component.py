@@ -290,8 +290,9 @@ class ZeroShot(Sealed, TrainablePipe):
 
         get_examples (Callable[[], Iterable[Example]]): Returns a sample of the examples.
         definitions (Optional[str]): Path of a JSON file that has, by label of the training
-            texts, "name" and "definitions"; by default the labels in the sample are used
-            without definitions. The component assigns these types if it has no `labels`.
+            texts, "name" and "definitions", and "broader" and "overlaps" where types have
+            them; by default the labels in the sample are used without definitions. If it
+            has no `labels`, the component assigns those types that have no broader one.
         pretrained (Optional[str]): Name of a shipped model whose head is loaded.
         seed (int): Seed of the weights, and of the sampling of types to compare with.
         """
@@ -312,6 +313,7 @@ class ZeroShot(Sealed, TrainablePipe):
             set_type_head(self.model, head)
             attrs["threshold"] = 0.5
         if not self.labels:
-            described = all(type_.definitions for type_ in types.values())
-            own = {label: type_.description for label, type_ in types.items()}
-            self.set_labels(own if described else [*types])
+            own = {label: type_ for label, type_ in types.items() if not type_.broader}
+            described = all(type_.definitions for type_ in own.values())
+            texts = {label: type_.description for label, type_ in own.items()}
+            self.set_labels(texts if described else [*own])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Optional, Union
@@ -120,10 +120,15 @@ class TrainingType:
 
     name (str): Its name. Labels with the same name are one type.
     definitions (list[str]): Alternative definitions; empty if the name needs none.
+    broader (list[str]): Names of broader types, which are true of its mentions as well.
+    overlaps (list[str]): Names of types that some of its mentions have as well, and with
+        them those that are narrower.
     """
 
     name: str
     definitions: list[str]
+    broader: list[str] = field(default_factory=list)
+    overlaps: list[str] = field(default_factory=list)
 
     @property
     def description(self) -> str:
@@ -156,18 +161,25 @@ def as_types(labels: Mapping[str, Sequence[str]]) -> dict[str, TrainingType]:
 def read_types(path: Path) -> dict[str, TrainingType]:
     """Read the types of training texts.
 
-    path (Path): A JSON file that has "name" and "definitions" for each label.
-    RETURNS (dict[str, TrainingType]): The types by label. ValueError is raised if either is
-        missing or empty.
+    path (Path): A JSON file that has "name" and "definitions" for each label, and "broader"
+        and "overlaps" where types have them: names of other types.
+    RETURNS (dict[str, TrainingType]): The types by label. ValueError is raised for a label
+        without a name or a list of definitions, and for an empty text in a list.
     """
     types = {}
     for label, entry in json.loads(path.read_text("utf-8")).items():
-        fields = entry if isinstance(entry, dict) else {}
-        name, definitions = fields.get("name"), fields.get("definitions")
-        if not name or not isinstance(definitions, list) or not all(definitions or [""]):
+        fields = {
+            "broader": [],
+            "overlaps": [],
+            **(entry if isinstance(entry, dict) else {}),
+        }
+        texts = [fields.get(key) for key in ("definitions", "broader", "overlaps")]
+        lists = [one for one in texts if isinstance(one, list) and all(one)]
+        if not fields.get("name") or len(lists) < len(texts):
             raise ValueError(
                 f'In {path}, {label!r} lacks its "name" or its list of "definitions", or '
-                f'one is empty. Write "{label}": {{"name": "...", "definitions": ["..."]}}.'
+                f'one is empty. Write "{label}": {{"name": "...", "definitions": ["..."]}}'
+                ', and if it has them, "broader" and "overlaps" with names of types.'
             )
-        types[label] = TrainingType(name, definitions)
+        types[label] = TrainingType(fields["name"], *lists)
     return types

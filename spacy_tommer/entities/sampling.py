@@ -25,6 +25,7 @@ from .definitions import (
     read_labels,
     read_types,
 )
+from .relations import Relations
 
 # How many types are sampled for a batch, in addition to those that occur in it.
 OTHERS = 64
@@ -38,7 +39,7 @@ class TypedBatch:
 
     definitions (Vectors): The vector of each type. (C, d)
     targets (NDArray): Column of each mention's type, 0 for none. (M,)
-    counted (NDArray): Whether a type is annotated in the text of a mention. (M, C+1)
+    counted (NDArray): Whether a mention is compared with a type. (M, C+1)
     """
 
     definitions: Vectors
@@ -112,12 +113,15 @@ class TypeSampler:
             )
         self.rng = random.Random(seed)
         self.spans_key = spans_key
+        self.marked_names: dict[tuple[str, ...], set[str]] = {}
         self.names = {label: type_.name for label, type_ in types.items()}
-        texts: dict[str, list[str]] = {}
-        names = sorted(set(self.names.values()))
+        self.relations = Relations(types.values())
+        texts = {name: [name] for name in self.relations.true}
+        names = sorted(texts)
         for type_ in types.values():
-            other = self.rng.choice([name for name in names if name != type_.name] or names)
-            texts.setdefault(type_.name, []).extend(type_.texts(other))
+            drawn = self.rng.sample(names, min(2, len(names)))
+            other = next((name for name in drawn if name != type_.name), type_.name)
+            texts[type_.name].extend(type_.texts(other))
         vectors = embed(
             (text for forms in texts.values() for text in forms), transformer, layer
         )
@@ -135,6 +139,11 @@ class TypeSampler:
     ) -> TypedBatch:
         """Build the targets of mentions.
 
+        A type that occurs takes part itself, or one of its broader types does, so that some
+        types are narrow and others broad, as labels of users are. The target of a mention
+        is its most specific type that takes part. Others that may be true of it are not
+        compared.
+
         A mention without a gold label is compared only with the types that its corpus
         annotates, if `attrs["labels"]` of the gold spans lists them, and else with all.
 
@@ -145,18 +154,41 @@ class TypeSampler:
             chosen at random.
         """
         gold = [self.gold_types(example) for example in examples]
-        present = {name for types in gold for name in types.values()}
+        present = sorted({name for types in gold for name in types.values()})
+        drawn = {self.draw_level(name) for name in present}
         others = self.rng.sample(sorted(self.vectors), min(OTHERS, len(self.vectors)))
-        columns = {name: i for i, name in enumerate(sorted(present | set(others)), 1)}
+        columns = {name: i for i, name in enumerate(sorted(drawn.union(others)), 1)}
+        rows = {name: self.compared(name, columns) for name in present}
         targets, counted = [], []
         for example, types, places in zip(examples, gold, spans):
             marked = self.marked(example, columns)
             for start, end in places.tolist():
                 name = types.get((start, end))
-                targets.append(0 if name is None else columns.get(name, 0))
-                counted.append(marked if name is None else np.ones_like(marked))
+                target, row = (0, marked) if name is None else rows[name]
+                targets.append(target)
+                counted.append(row)
         forms = [self.rng.choice(self.vectors[name]) for name in columns]
         return TypedBatch(np.array(forms), np.array(targets), np.array(counted))
+
+    def draw_level(self, name: str) -> str:
+        """Draw a type itself or one of its broader types, with equal chances of both."""
+        broader = self.relations.broader(name)
+        return self.rng.choice(broader) if broader and self.rng.random() < 0.5 else name
+
+    def compared(self, name: str, columns: dict[str, int]) -> tuple[int, NDArray[np.bool_]]:
+        """Find the target of mentions of a type, and what they are compared with.
+
+        name (str): The type.
+        columns (dict[str, int]): Columns of the types that take part, from 1.
+        RETURNS (tuple[int, NDArray]): The column of the most specific one that is true, and
+            for none and each type, whether it is compared. (C+1,)
+        """
+        target = next(one for one in self.relations.true[name] if one in columns)
+        row = [
+            one == target or not self.relations.may_hold(name, target, one)
+            for one in columns
+        ]
+        return columns[target], np.array([True, *row])
 
     def gold_types(self, example: Example) -> dict[tuple[int, int], str]:
         """Find the types of the gold mentions, by start and end (exclusive) in the
@@ -176,10 +208,17 @@ class TypeSampler:
         return types
 
     def marked(self, example: Example, columns: dict[str, int]) -> NDArray[np.bool_]:
-        """Mark none and the types that are annotated in a text. (C+1,)"""
+        """Mark none and the types that are annotated in a text, with their broader ones.
+        (C+1,)"""
         gold = example.reference.spans.get(self.spans_key)
         labels = [] if gold is None else gold.attrs.get("labels")
         if labels is None:
             return np.ones(len(columns) + 1, dtype="bool")
-        names = {self.names[label] for label in labels if label in self.names}
+        key = tuple(labels)
+        if key not in self.marked_names:
+            names = {self.names[label] for label in labels if label in self.names}
+            self.marked_names[key] = {
+                one for name in names for one in self.relations.true[name]
+            }
+        names = self.marked_names[key]
         return np.array([True, *(name in names for name in columns)])

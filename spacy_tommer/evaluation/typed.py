@@ -15,6 +15,7 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..decoding.decode import sigmoid
+from ..keys import ENTITIES
 from ..training.corpus import CachedCorpus
 from .counts import measure
 from .pipes import require_pipe
@@ -100,7 +101,7 @@ def count_entities(
             pipe.threshold = threshold
             pipe.set_annotations(docs, found)
             for doc, example, ents in zip(docs, examples, untyped):
-                gold = entities(example.reference)
+                gold = gold_entities(example.reference)
                 count.add(entities(doc), {one for one in gold if one[-1] in labels})
                 doc.ents = ents
     pipe.cfg["threshold"], pipe.cfg["texts"] = own, texts
@@ -111,6 +112,13 @@ def count_entities(
 def entities(doc: Doc) -> set[tuple[int, int, str]]:
     """List the entities of a Doc by characters."""
     return {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
+
+
+def gold_entities(doc: Doc) -> set[tuple[int, int, str]]:
+    """List the gold entities of a Doc by characters: doc.spans["entities"] if it has them,
+    otherwise doc.ents."""
+    spans = doc.spans.get(ENTITIES, doc.ents)
+    return {(span.start_char, span.end_char, span.label_) for span in spans}
 
 
 def is_known(label: str, definition: str, names: set[str]) -> bool:
