@@ -3,7 +3,7 @@
 import spacy_tommer
 
 nlp = spacy_tommer.load("minilm")
-nlp.get_pipe("tommer").threshold = 0.3  # fewer mentions than the default of the model
+nlp.get_pipe("tommer").threshold = 0.6  # fewer mentions than the default of the model
 
 doc = nlp("The University of Bonn was founded by Frederick William III of Prussia.")
 

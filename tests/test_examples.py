@@ -35,7 +35,7 @@ PRINTED = {
     "types_from_definitions": [
         "1.00  Angela Merkel  person",
         "1.00  Paris  city",
-        "0.99  Paris  capital",
+        "1.00  Paris  capital",
     ],
 }
 
