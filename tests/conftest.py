@@ -9,6 +9,7 @@ import torch
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.util import load_config
 from thinc.api import fix_random_seed
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
@@ -139,6 +140,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory):
         return made[family]
 
     return get
+
+
+@pytest.fixture
+def write_config(tiny):
+    """Write config.cfg, to train a head of rank 8 on a tiny backbone."""
+
+    def write(**recipe) -> None:
+        overrides = {
+            "components.transformer.model.name": tiny("bert"),
+            "components.transformer.model.layers": [1],
+            "components.tommer.model.rank": 8,
+            **{f"recipe.{name}": value for name, value in recipe.items()},
+        }
+        source = Path(__file__).resolve().parents[1] / "configs/mentions.cfg"
+        load_config(source, overrides=overrides).to_disk("config.cfg")
+
+    return write
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import spacy
 from conftest import GOLD, TEXTS
 from run_verb import error_of, run_verb
 from spacy.tokens import DocBin
-from spacy.util import load_config
 
 from reproduction.analyses import left_out_genres
 from reproduction.analyses.genres import sentence_borders, wrong_borders
@@ -154,14 +153,9 @@ def test_scores_of_groups(corpus):
 
 
 @pytest.fixture
-def config(tiny):
+def config(write_config):
     """Give a config on a tiny backbone, and the settings of heads of kinds."""
-    overrides = {
-        "components.transformer.model.name": tiny("bert"),
-        "components.transformer.model.layers": [1],
-        "components.tommer.model.rank": 8,
-    }
-    load_config(ROOT / "configs/mentions.cfg", overrides=overrides).to_disk("config.cfg")
+    write_config()
     settings = ["--recipe.sources", "null", "--recipe.steps", 2]
     settings += ["--recipe.kinds", '["NAME","TERM","QUANTITY"]']
     return [*settings, "--training.eval_frequency", 2]

@@ -8,13 +8,10 @@ import spacy
 from conftest import TEXTS
 from run_verb import run_verb
 from spacy.tokens import DocBin
-from spacy.util import load_config
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def project(tiny, tmp_path, monkeypatch):
+def project(write_config, tmp_path, monkeypatch):
     """Give a folder with a corpus, two sets, and a config on a tiny backbone."""
     monkeypatch.chdir(tmp_path)
     nlp = spacy.blank("en")
@@ -26,12 +23,7 @@ def project(tiny, tmp_path, monkeypatch):
             docs.append(doc)
         (tmp_path / place).mkdir(parents=True)
         DocBin(docs=docs).to_disk(tmp_path / place / "0.spacy")
-    overrides = {
-        "components.transformer.model.name": tiny("bert"),
-        "components.transformer.model.layers": [1],
-        "components.tommer.model.rank": 8,
-    }
-    load_config(ROOT / "configs/mentions.cfg", overrides=overrides).to_disk("config.cfg")
+    write_config()
 
 
 def test_the_curve(project):

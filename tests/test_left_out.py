@@ -33,7 +33,7 @@ def make_doc(nlp, name, number):
 
 
 @pytest.fixture
-def corpora(tiny, tmp_path, monkeypatch):
+def corpora(write_config, tmp_path, monkeypatch):
     """Write three sets, and a config on a tiny backbone. Texts 0 to 2 of "two" stand in
     "openmentions", too, which marks mentions of every kind."""
     monkeypatch.chdir(tmp_path)
@@ -49,13 +49,7 @@ def corpora(tiny, tmp_path, monkeypatch):
             folder = Path("corpus", part, name)
             folder.mkdir(parents=True)
             DocBin(docs=docs).to_disk(folder / "000000.spacy")
-    overrides = {
-        "components.transformer.model.name": tiny("bert"),
-        "components.transformer.model.layers": [1],
-        "recipe.rank": 8,
-        "recipe.sources": ["two", "one"],
-    }
-    load_config(CONFIG, overrides=overrides).to_disk("config.cfg")
+    write_config(sources=["two", "one"])
 
 
 GIVEN = ("leave-out", "mentions", "config.cfg", "corpus/train", "corpus/dev")

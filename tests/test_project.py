@@ -27,7 +27,7 @@ OUTPUTS = ("assets/data", "cache/", "corpus/", "metrics/", "training/")
 
 
 @pytest.fixture
-def project(tiny, tmp_path, monkeypatch):
+def project(write_config, tmp_path, monkeypatch):
     """Give a folder with two small sets and a config on a tiny backbone."""
     monkeypatch.chdir(tmp_path)
     nlp = spacy.blank("en")
@@ -42,13 +42,7 @@ def project(tiny, tmp_path, monkeypatch):
             folder = tmp_path / "corpus" / part / name
             folder.mkdir(parents=True)
             DocBin(docs=some).to_disk(folder / "000000.spacy")
-    overrides = {
-        "components.transformer.model.name": tiny("bert"),
-        "components.transformer.model.layers": [1],
-        "components.tommer.model.rank": 8,
-        "recipe.sources": ["one", "two"],
-    }
-    load_config(ROOT / "configs/mentions.cfg", overrides=overrides).to_disk("config.cfg")
+    write_config(sources=["one", "two"])
     return tmp_path
 
 

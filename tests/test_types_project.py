@@ -183,6 +183,16 @@ def test_the_training_types_are_those_of_a_file_and_of_openmentions(tmp_path):
     assert types["guitarist"].broader[-1] == "person"
 
 
+@pytest.mark.parametrize(
+    "given, wrong", [([1], "no JSON object"), ({"PER": {}}, "'PER' lacks its \"name\"")]
+)
+def test_wrong_types_of_a_file_are_no_traceback(tmp_path, given, wrong):
+    srsly.write_json(tmp_path / "given.json", given)
+    output = tmp_path / "types.json"
+    assert wrong in error_of("convert", "types", tmp_path / "given.json", output)
+    assert not output.exists()
+
+
 def test_an_exported_head_is_found_by_its_backbone(
     zeroshot, make_nlp, tmp_path, monkeypatch
 ):

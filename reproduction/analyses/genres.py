@@ -2,12 +2,13 @@
 many of its mentions have wrong borders."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import spacy
 from spacy.language import Language
+from spacy.tokens import Doc
 
 import spacy_tommer
 from spacy_tommer.decoding.borders import is_mark
@@ -37,7 +38,10 @@ def score_genres(pipelines: list[str], output: Path) -> list[str]:
     output (Path): Folder to write.
     RETURNS (list[str]): The lines of genres.md.
     """
-    results = {name: measure_genres(spacy_tommer.load(name)) for name in pipelines}
+    passages = by_group(read_part("validation"))
+    results = {
+        name: measure_genres(spacy_tommer.load(name), passages) for name in pipelines
+    }
     lines = [line for name, one in results.items() for line in describe(name, one)]
     output.mkdir(parents=True, exist_ok=True)
     content = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
@@ -46,9 +50,10 @@ def score_genres(pipelines: list[str], output: Path) -> list[str]:
     return lines
 
 
-def measure_genres(nlp: Language) -> dict[str, Any]:
+def measure_genres(nlp: Language, passages: Mapping[str, Sequence[Doc]]) -> dict[str, Any]:
     """Score the mentions that a pipeline writes to doc.spans["mentions"].
 
+    passages (Mapping[str, Sequence[Doc]]): The gold passages of each group.
     RETURNS (dict[str, Any]): "groups", the measures of each with its number of "passages";
         "all", those of all passages as one; and under "found" and "gold" the mentions
         whose borders `wrong_borders` lists, found or gold, with "mentions", their number.
@@ -59,7 +64,7 @@ def measure_genres(nlp: Language) -> dict[str, Any]:
     wrong: dict[str, dict[str, Any]] = {
         key: {"mentions": 0, **{fault: [] for fault in FAULTS}} for key in MENTIONS_OF
     }
-    for name, gold in by_group(read_part("validation")).items():
+    for name, gold in passages.items():
         docs, found = written_spans(nlp, [doc.text for doc in gold])
         scored = Scored(bin_edges([SURE]))
         add_batch((scored,), gold, docs, (found,))

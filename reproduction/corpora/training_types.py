@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from spacy_tommer.entities.definitions import read_types
 from spacy_tommer.files import write_text_aside
 
 from .records import read_records
@@ -24,13 +25,13 @@ def write_training_types(given: Path, folder: Path, output: Path) -> int:
     RETURNS (int): How many types it has.
     """
     types = read_openmentions_types(folder)
-    for label, entry in json.loads(given.read_text("utf-8")).items():
+    for label, type_ in read_types(given).items():
         known = types.get(label, {})
         both = {
-            key: entry.get(key, []) + known.get(key, [])
+            key: getattr(type_, key) + known.get(key, [])
             for key in ("definitions", "broader", "overlaps")
         }
-        types[label] = {"name": entry["name"], **both}
+        types[label] = {"name": type_.name, **both}
     output.parent.mkdir(parents=True, exist_ok=True)
     write_text_aside(output, json.dumps(types, indent=1, ensure_ascii=False) + "\n")
     return len(types)

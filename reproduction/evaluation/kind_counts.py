@@ -22,6 +22,7 @@ from spacy_tommer.evaluation.protocol import (
     indices_of,
     logits_of,
     open_cache,
+    thresholds_of,
 )
 from spacy_tommer.evaluation.sets import read_docs
 from spacy_tommer.keys import MENTION
@@ -62,9 +63,7 @@ def evaluate_kinds(
         for kind, one in counts.items():
             if one["nested"].gold.total:
                 scored[kind][name] = one
-    thresholds = {"nested": tommer.threshold}
-    if tommer.flat_threshold is not None:
-        thresholds["flat"] = tommer.flat_threshold
+    thresholds = thresholds_of(tommer)
     return {
         "settings": {
             "threshold": tommer.threshold,
@@ -121,8 +120,7 @@ def count_kinds(
         greedy segmentation as "flat".
     """
     tommer = nlp.get_pipe("tommer")
-    wanted, own = tommer.kinds, (tommer.threshold, tommer.flat_threshold)
-    edges = bin_edges(one for one in own if one is not None)
+    wanted, edges = tommer.kinds, bin_edges(thresholds_of(tommer).values())
     counts = {kind: {key: Scored(edges) for key in ("nested", "flat")} for kind in kinds}
     for batch in batch_by_tokens(docs, BATCH):
         texts = [doc.text for doc in batch]

@@ -25,11 +25,29 @@ def write_protocol(
     limit (int): How many texts of each set were taken; 0 for all. ImportError is raised,
         after the other files, where matplotlib is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"limit": limit, "pipelines": results, "left_out": left_out}
-    shown = json.dumps(content, indent=2, ensure_ascii=False)
     markdown = to_markdown(results, left_out, limit)
-    write_text_aside(folder / "protocol.json", shown)
-    write_text_aside(folder / "protocol.md", markdown)
+    write_report(folder / "protocol", results, left_out, limit, markdown)
     figure = plot_curves(results)
     write_aside(folder / "curves.png", lambda path: figure.savefig(path, format="png"))
+
+
+def write_report(
+    path: Path,
+    results: Mapping[str, dict[str, Any]],
+    left_out: Mapping[str, str],
+    limit: int,
+    markdown: str,
+) -> None:
+    """Write results as PATH.json, and their report as PATH.md.
+
+    path (Path): The files without their suffix; the folder is made if need be.
+    results (Mapping[str, dict]): The results of each pipeline.
+    left_out (Mapping[str, str]): Why something was left out.
+    limit (int): How many texts of each set were taken; 0 for all.
+    markdown (str): The report.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"limit": limit, "pipelines": results, "left_out": left_out}
+    shown = json.dumps(content, indent=2, ensure_ascii=False)
+    write_text_aside(path.with_suffix(".json"), shown)
+    write_text_aside(path.with_suffix(".md"), markdown)

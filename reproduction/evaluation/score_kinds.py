@@ -1,6 +1,5 @@
 """Score names and terms apart, on benchmarks whose types are kinds of names or of terms."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -8,12 +7,12 @@ from typing import Any, Optional
 import spacy_tommer
 from spacy_tommer.evaluation.pipes import require_pipe
 from spacy_tommer.evaluation.sets import find_sets
-from spacy_tommer.evaluation.tables import DECODINGS, rpf, table
-from spacy_tommer.files import write_text_aside
+from spacy_tommer.evaluation.tables import DECODINGS, begin_report, rpf, table
 from spacy_tommer.keys import NAME, TERM
 
 from ..corpora.kinds import BENCHMARK_MARKS
 from .kind_counts import RECALL, evaluate_kinds
+from .protocol_files import write_report
 
 KINDS = (NAME, TERM)
 MEASURES = ("threshold R", "P", "F1", "greedy R", "P", "F1", f"P at R {100 * RECALL:g}")
@@ -77,11 +76,8 @@ def score_kinds(
             left_out[f"{' and '.join(missing)} of {name}"] = reason
         if kinds:
             results[name] = evaluate_kinds(nlp, kinds, sets, limit, name, cache)
-    output.mkdir(parents=True, exist_ok=True)
-    content = {"limit": limit, "pipelines": results, "left_out": left_out}
-    shown = json.dumps(content, indent=2, ensure_ascii=False)
-    write_text_aside(output / "kinds.json", shown)
-    write_text_aside(output / "kinds.md", to_markdown(results, left_out, limit))
+    markdown = to_markdown(results, left_out, limit)
+    write_report(output / "kinds", results, left_out, limit, markdown)
     return overview(results), left_out
 
 
@@ -95,11 +91,8 @@ def to_markdown(
     limit (int): How many texts of each set were taken; 0 for all.
     RETURNS (str): An overview, and a table for each pipeline and kind.
     """
-    lines = ["# Names and terms apart", ""]
-    if limit:
-        lines += [f"Only the first {limit} texts of each set.", ""]
-    lines += [NOTES, "", "## Plain means over the sets", "", *overview(results), ""]
-    lines += [f"Left out: {name}. {reason}" for name, reason in left_out.items()]
+    title = "# Names and terms apart"
+    lines = begin_report(title, NOTES, overview(results), left_out, limit)
     for name, result in results.items():
         settings = ", ".join(f"{key} = {one}" for key, one in result["settings"].items())
         lines += ["", f"## {name}", "", settings]

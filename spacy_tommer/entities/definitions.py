@@ -163,11 +163,18 @@ def read_types(path: Path) -> dict[str, TrainingType]:
 
     path (Path): A JSON file that has "name" and "definitions" for each label, and "broader"
         and "overlaps" where types have them: names of other types.
-    RETURNS (dict[str, TrainingType]): The types by label. ValueError is raised for a label
-        without a name or a list of definitions, and for an empty text in a list.
+    RETURNS (dict[str, TrainingType]): The types by label. ValueError is raised for JSON
+        that is no object, for a label without a name or a list of definitions, and for an
+        empty text in a list.
     """
+    entries = json.loads(path.read_text("utf-8"))
+    if not isinstance(entries, dict):
+        raise ValueError(
+            f"{path} is no JSON object. Write one with an entry for each label, such as "
+            '{"PER": {"name": "person", "definitions": ["a human being"]}}.'
+        )
     types = {}
-    for label, entry in json.loads(path.read_text("utf-8")).items():
+    for label, entry in entries.items():
         fields = {
             "broader": [],
             "overlaps": [],

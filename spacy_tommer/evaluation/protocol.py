@@ -51,9 +51,7 @@ def score_docs(
     """
     has_scores = name in nlp.pipe_names
     if has_scores:
-        tommer = nlp.get_pipe(name)
-        own = (tommer.threshold, tommer.flat_threshold)
-        thresholds = [*thresholds, *(one for one in own if one is not None)]
+        thresholds = [*thresholds, *thresholds_of(nlp.get_pipe(name)).values()]
     edges = bin_edges(thresholds)
     nested, flat = Scored(edges), Scored(edges)
     for batch in batch_by_tokens(docs, BATCH):
@@ -64,6 +62,13 @@ def score_docs(
     if not nested.texts:
         raise ValueError("There are no gold texts to score.")
     return nested, flat
+
+
+def thresholds_of(tommer: Tommer) -> dict[str, float]:
+    """Return the thresholds of a component by decoding: "nested", and "flat" if it has
+    one."""
+    both = {"nested": tommer.threshold, "flat": tommer.flat_threshold}
+    return {decoding: one for decoding, one in both.items() if one is not None}
 
 
 def open_cache(nlp: Language, folder: Optional[Path]) -> Optional[StateCache]:

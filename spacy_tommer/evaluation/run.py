@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .counts import Scored
 from .means import curve_points, mean, micro, precision_at_recall, weighted_mean
-from .protocol import open_cache, score_docs
+from .protocol import open_cache, score_docs, thresholds_of
 from .sets import read_docs
 
 RECALLS = (0.94, 0.956)
@@ -48,9 +48,7 @@ def evaluate_pipeline(
             "threshold": tommer.threshold,
             "flat_threshold": tommer.flat_threshold,
         }
-        thresholds = {"nested": tommer.threshold}
-        if tommer.flat_threshold is not None:
-            thresholds["flat"] = tommer.flat_threshold
+        thresholds = thresholds_of(tommer)
     for name, folder in tqdm(sets.items(), desc=desc, disable=None):
         both = score_docs(nlp, read_docs(folder, nlp.vocab, limit), states=states)
         scored[name] = dict(zip(("nested", "flat"), both))

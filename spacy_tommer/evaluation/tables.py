@@ -33,14 +33,29 @@ def to_markdown(
     limit (int): How many texts of each set were taken; 0 for all.
     RETURNS (str): An overview, and tables for each pipeline.
     """
-    lines = ["# Evaluation", ""]
-    if limit:
-        lines += [f"Only the first {limit} texts of each set.", ""]
-    lines += [NOTES, "", "## Plain means over the sets", "", *overview(results), ""]
-    lines += [f"Left out: {name}. {reason}" for name, reason in left_out.items()]
+    lines = begin_report("# Evaluation", NOTES, overview(results), left_out, limit)
     for name, result in results.items():
         lines += ["", f"## {name}", "", *describe(result)]
     return "\n".join(lines) + "\n"
+
+
+def begin_report(
+    title: str, notes: str, means: list[str], left_out: Mapping[str, str], limit: int
+) -> list[str]:
+    """Write the lines that a report begins with.
+
+    title (str): Its first line.
+    notes (str): What its figures are.
+    means (list[str]): The lines of its overview.
+    left_out (Mapping[str, str]): Why something was left out.
+    limit (int): How many texts of each set were taken; 0 for all.
+    RETURNS (list[str]): The lines.
+    """
+    lines = [title, ""]
+    if limit:
+        lines += [f"Only the first {limit} texts of each set.", ""]
+    lines += [notes, "", "## Plain means over the sets", "", *means, ""]
+    return lines + [f"Left out: {name}. {reason}" for name, reason in left_out.items()]
 
 
 def overview(results: Mapping[str, dict[str, Any]]) -> list[str]:

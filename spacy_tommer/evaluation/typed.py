@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
@@ -97,27 +97,29 @@ def count_entities(
         docs = list(nlp.get_pipe("tommer").pipe(docs, batch_size=batch_size))
         found = pipe.predict(docs)
         untyped = [doc.ents for doc in docs]
+        gold = [
+            {one for one in gold_entities(example.reference) if one[-1] in labels}
+            for example in examples
+        ]
         for threshold, count in zip(thresholds or [own], counts):
             pipe.threshold = threshold
             pipe.set_annotations(docs, found)
-            for doc, example, ents in zip(docs, examples, untyped):
-                gold = gold_entities(example.reference)
-                count.add(entities(doc), {one for one in gold if one[-1] in labels})
+            for doc, right, ents in zip(docs, gold, untyped):
+                count.add(places(doc.ents), right)
                 doc.ents = ents
     pipe.cfg["threshold"], pipe.cfg["texts"] = own, texts
     pipe.model.attrs["vectors"] = vectors
     return counts
 
 
-def entities(doc: Doc) -> set[tuple[int, int, str]]:
-    """List the entities of a Doc by characters."""
-    return {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
-
-
 def gold_entities(doc: Doc) -> set[tuple[int, int, str]]:
     """List the gold entities of a Doc by characters: doc.spans["entities"] if it has them,
     otherwise doc.ents."""
-    spans = doc.spans.get(ENTITIES, doc.ents)
+    return places(doc.spans.get(ENTITIES, doc.ents))
+
+
+def places(spans: Iterable[Span]) -> set[tuple[int, int, str]]:
+    """List spans by characters, with their labels."""
     return {(span.start_char, span.end_char, span.label_) for span in spans}
 
 
