@@ -94,7 +94,24 @@ def test_labels(nlp, corpus, tmp_path, monkeypatch, capsys):
     set_type_head(pipe.model, TypeHead(32))
     nlp.to_disk(tmp_path / "nlp")
     labels.measure(str(tmp_path / "nlp"), corpus, texts=2, repeats=1)
-    assert re.search(r"\| 3 \| [\d.]+ \|", capsys.readouterr().out)
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows] == ["| 0", "| 1", "| 3"]
+    assert rows[0].split(" | ")[2] == "0.0"
+    assert all(re.fullmatch(r"\| \d [| \d.-]+ \|", row) for row in rows)
+
+
+def test_labels_are_timed_with_and_without_the_component(nlp):
+    from benchmarks import labels
+
+    pipe = nlp.add_pipe("tommer_zeroshot", config={"labels": ["thing"], "threshold": 0.1})
+    set_type_head(pipe.model, TypeHead(32))
+    vectors, seen = labels.embed(pipe), []
+    predict = pipe.predict
+    pipe.predict = lambda docs: seen.append(pipe.labels) or predict(docs)
+    for count in (0, 2, 1):
+        assert labels.time_run(nlp, TEXTS, count, vectors) > 0
+    assert seen == [("type0", "type1"), ("type0",)]
+    assert len(vectors) == max(labels.COUNTS)
 
 
 def test_training(config, corpus, tmp_path, monkeypatch, capsys):

@@ -5,6 +5,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from ..corpora.sets import ASSETS
+from ..evaluation.new_types import score_new_types
 from ..evaluation.score_kinds import score_kinds
 from ..evaluation.score_mentions import score_mentions
 from ..evaluation.score_types import score_types
@@ -75,6 +77,34 @@ def types(
     """
     lines = score_types(pipelines, types, corpora, known, cache, output)
     print("", *lines, sep="\n")
+
+
+@app.command()
+def new_types(
+    pipelines: Annotated[list[Path], typer.Argument(help="Folders of pipelines.")],
+    types: Annotated[Path, typer.Option(help="JSON of the training types.")],
+    corpus: Annotated[
+        Path, typer.Option(help="Folder with passages of OpenMentions to type.")
+    ] = Path("corpus/dev/openmentions"),
+    train: Annotated[
+        Path, typer.Option(help="Folder with those that were learnt from.")
+    ] = Path("corpus/train/openmentions"),
+    cache: options.Cache = Path("cache"),
+    output: Annotated[
+        Path, typer.Option(help="Files to write, without .json, .md and .png.")
+    ] = Path("metrics/new_types"),
+    seed: options.Seed = 0,
+) -> None:
+    """Score types that the training texts lack, on gold mentions of OpenMentions: the share
+    whose fine type wins over 20 others and none.
+
+    Writes that for seen types, too, and with a mention's coarse class among the others;
+    and what the mentions of each class are taken for.
+    """
+    lines, left_out = score_new_types(
+        pipelines, types, corpus, train, cache, output, ASSETS / "openmentions", seed
+    )
+    show(lines, left_out, output.with_suffix(".md"))
 
 
 def show(lines: list[str], left_out: dict[str, str], tables: Path) -> None:
