@@ -2,9 +2,9 @@
 
     python benchmarks/pipe.py minilm corpus/benchmarks --texts 1500
 
-Both process the same texts in one process, in turn. The bare pass tokenizes the texts
-with the tokenizer of transformers, sorts them by length, and runs the same cut model in
-padded batches; nothing is done with its output.
+Both process the same texts in one process, in turn. The bare pass tokenizes the texts with
+the same tokenizer, sorts them by length, and runs the same cut model in padded batches;
+nothing is done with its output.
 """
 
 import random
@@ -19,7 +19,7 @@ import torch
 import typer
 from spacy.language import Language
 from spacy.tokens import DocBin
-from transformers import PreTrainedTokenizerFast
+from torch.nn.utils.rnn import pad_sequence
 
 import spacy_tommer
 
@@ -27,16 +27,16 @@ import spacy_tommer
 def bare_pass(nlp: Language, texts: list[str], batch_size: int) -> None:
     """Run the cut model alone over texts in batches sorted by length."""
     cut = nlp.get_pipe("transformer").model.shims[0].cut
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=cut.tokenizer)
-    tokenizer.pad_token_id = cut.config.pad_token_id or 0
-    encoded = tokenizer(texts, return_token_type_ids=False)
-    ids = sorted(encoded["input_ids"], key=len)
+    pad = max(cut.config.pad_token_id or 0, 0)
+    encoded = cut.tokenizer.encode_batch(texts)
+    rows = sorted((torch.tensor(row.ids) for row in encoded), key=len)
     with torch.inference_mode():
-        for start in range(0, len(ids), batch_size):
-            batch = tokenizer.pad(
-                {"input_ids": ids[start : start + batch_size]}, return_tensors="pt"
-            )
-            cut.network(**batch)
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            ids = pad_sequence(batch, batch_first=True, padding_value=pad)
+            lengths = torch.tensor([[len(row)] for row in batch])
+            mask = torch.arange(ids.shape[1]) < lengths
+            cut.network(input_ids=ids, attention_mask=mask.long())
 
 
 def stages(nlp: Language, texts: list[str]) -> Counter[str]:

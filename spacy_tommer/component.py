@@ -188,8 +188,7 @@ class Tommer(Sealed, Thresholds):
 
     def make_spans(self, doc: Doc, mentions: Mentions) -> list[Span]:
         """Make the spans of one Doc."""
-        # A sourced pipe has another vocab.
-        labels = [doc.vocab.strings.add(name) for name in self.label_names]
+        labels = self.label_names
         return [
             Span(doc, start, end, label=labels[kind])
             for start, end, kind in zip(

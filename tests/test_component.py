@@ -93,7 +93,7 @@ def test_scores_survive_a_docbin(make_nlp, examples):
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
-def test_scores_do_not_depend_on_the_batch(family, make_nlp, examples):
+def test_scores_do_not_depend_on_the_batch(family, make_nlp, examples, monkeypatch):
     nlp = make_nlp(family)
     nlp.initialize(lambda: examples)
     tommer = nlp.get_pipe("tommer")
@@ -101,6 +101,7 @@ def test_scores_do_not_depend_on_the_batch(family, make_nlp, examples):
     texts = ["Paris.", *TEXTS, "", " ".join(TEXTS * 3), "  ", "Angela Merkel met John."]
     alone = [nlp(text).spans["mentions"].attrs["scores"] for text in texts]
     assert [len(scores) > 0 for scores in alone] == [bool(t.strip()) for t in texts]
+    monkeypatch.setattr("spacy_tommer.head.model.BATCH_UNITS", 20)
     for batch_size in (1, 2, 3, 64):
         for doc, scores in zip(nlp.pipe(texts, batch_size=batch_size), alone):
             assert_allclose(doc.spans["mentions"].attrs["scores"], scores, atol=1e-4)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from spacy_tommer.decoding.decode import (
     best_flat_decode,
@@ -11,7 +12,7 @@ from spacy_tommer.decoding.decode import (
 
 
 def test_thresholds_at_the_ends():
-    logits = np.array([[0.0, -np.inf], [-50.0, 50.0]], dtype="f")
+    logits = np.array([[[0.0], [-np.inf]], [[-50.0], [50.0]]], dtype="f")
     assert [len(x) for x in threshold_decode(logits, 0.0)] == [3, 3, 3]
     assert [len(x) for x in threshold_decode(logits, 1.0)] == [0, 0, 0]
     for wrong in (-0.1, 1.1, float("nan")):
@@ -20,14 +21,28 @@ def test_thresholds_at_the_ends():
 
 
 def test_a_span_at_the_threshold_is_not_above_it():
-    assert not len(threshold_decode(np.array([[0.0]]), 0.5)[0])
+    assert not len(threshold_decode(np.array([[[0.0]]]), 0.5)[0])
 
 
 def test_spans_are_start_and_end_of_units():
-    logits = np.full((3, 2), -9.0)
+    logits = np.full((3, 2, 1), -9.0)
     logits[2, 1] = 3.0
     starts, ends, scores = threshold_decode(logits, 0.5)
     assert (starts.tolist(), ends.tolist(), scores.tolist()) == ([1], [3], [3.0])
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.97])
+def test_the_odds_of_kinds_add_up(threshold):
+    logits = np.random.default_rng(0).normal(scale=3, size=(40, 6, 3))
+    odds = np.exp(logits).sum(axis=-1)
+    rows, columns = np.nonzero(odds / (1 + odds) > threshold)
+    assert (logits[rows, columns].max(axis=-1) < logit(threshold)).any()
+    starts, ends, scores = threshold_decode(logits, threshold)
+    assert (starts.tolist(), ends.tolist()) == (
+        (rows - columns).tolist(),
+        (rows + 1).tolist(),
+    )
+    assert_allclose(scores, np.log(odds[rows, columns]), rtol=1e-9, atol=1e-9)
 
 
 def greedy(spans, scores, free=10, decode=greedy_decode):

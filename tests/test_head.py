@@ -87,7 +87,7 @@ def test_loss_equals_the_reference_without_its_leak(released):
 def test_decodings_equal_the_reference(name, threshold, released):
     case = np.load(ORACLE / f"{name}.npz")
     (logits,) = score(released, case["hidden"][0, 1:])
-    starts, ends, found = threshold_decode(logits, float(threshold))
+    starts, ends, found = threshold_decode(logits[..., None], float(threshold))
     expected = case[f"threshold_{threshold}"][:, 1:] - [1, 0]
     assert np.stack([starts, ends], 1).tolist() == sorted(
         expected.tolist(), key=lambda span: (span[1], span[1] - span[0])

@@ -4,6 +4,7 @@ Axis letters: T tokens of a Doc; M mentions.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from unicodedata import category
 
 import numpy as np
@@ -35,19 +36,20 @@ def can_be_edge(doc: Doc, rules: bool = True) -> NDArray[np.bool_]:
     RETURNS (NDArray[bool]): False for white space, for a token that starts or ends with an
         invisible character, and by the rules. (T,)
     """
-    solid = doc.to_array(IS_SPACE) == 0
-    hidden = not doc.text.isprintable()
-    if hidden or rules:
-        for i in np.flatnonzero(doc.to_array(IS_ALPHA) == 0).tolist():
-            text = doc[i].text
-            edges = text[0] + text[-1]
-            if (hidden and any(category(char) in INVISIBLE for char in edges)) or (
-                rules
-                and not text.isalnum()
-                and (all(map(is_mark, text)) or is_half_open(text))
-            ):
-                solid[i] = False
+    solid = doc.to_array(IS_ALPHA) != 0
+    for i in np.flatnonzero(~solid).tolist():
+        solid[i] = is_solid(doc[i].text, rules)
     return solid
+
+
+@lru_cache(maxsize=1 << 14)
+def is_solid(text: str, rules: bool) -> bool:
+    """Tell whether a mention may start and end with a token, as `can_be_edge` does."""
+    if text.isspace() or any(category(char) in INVISIBLE for char in text[0] + text[-1]):
+        return False
+    if not rules or text.isalnum():
+        return True
+    return not (all(map(is_mark, text)) or is_half_open(text))
 
 
 def is_half_open(text: str) -> bool:
@@ -78,7 +80,10 @@ def has_wrong_borders(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[
     ends (Ints): End (exclusive) of each mention. (M,)
     RETURNS (NDArray[bool]): Whether it does. (M,)
     """
-    found = [(find_breaks(doc), find_tags(doc), find_insides(doc)) for doc in docs]
+    found = [
+        (find_breaks(doc, text), find_tags(doc, text), find_insides(doc, text))
+        for doc, text in ((doc, doc.text) for doc in docs)
+    ]
     breaks, tags, insides = (np.concatenate([*part, [False]]) for part in zip(*found))
     seen_breaks, seen_tags = (np.cumsum([0, *part]) for part in (breaks, tags))
     return (
@@ -89,38 +94,42 @@ def has_wrong_borders(docs: Sequence[Doc], starts: Ints, ends: Ints) -> NDArray[
     )
 
 
-def find_tags(doc: Doc) -> NDArray[np.bool_]:
-    """Mark the tokens that a handle or hashtag begins with, as in `@tara #Oslo`. (T,)"""
+def find_tags(doc: Doc, text: str) -> NDArray[np.bool_]:
+    """Mark the tokens of a Doc, whose text is given, that a handle or hashtag begins with,
+    as in `@tara #Oslo`. (T,)"""
     tags = np.zeros(len(doc), dtype="bool")
-    places = {match.start() for match in HANDLE.finditer(doc.text)}
+    places = {match.start() for match in HANDLE.finditer(text)}
     if places:
         tags[:] = [token.idx in places for token in doc]
     return tags
 
 
-def find_insides(doc: Doc) -> NDArray[np.bool_]:
-    """Mark the tokens inside a date such as 2024-05-12, behind its first token: no mention
-    starts there, or ends before. (T,)"""
+def find_insides(doc: Doc, text: str) -> NDArray[np.bool_]:
+    """Mark the tokens of a Doc, whose text is given, inside a date such as 2024-05-12,
+    behind its first token: no mention starts there, or ends before. (T,)"""
     insides = np.zeros(len(doc), dtype="bool")
-    for match in DATE.finditer(doc.text):
+    for match in DATE.finditer(text):
         insides |= [match.start() < token.idx < match.end() for token in doc]
     return insides
 
 
-def find_breaks(doc: Doc) -> NDArray[np.bool_]:
+def find_breaks(doc: Doc, text: str) -> NDArray[np.bool_]:
     """Mark the tokens that no mention may contain: blank lines, tabs, bars between table
     cells, line breaks before a list item, and, in text with tags, the tokens of a tag.
 
+    text (str): The text of the Doc.
     RETURNS (NDArray[bool]): Whether a token is such a break. (T,)
     """
     breaks = np.zeros(len(doc), dtype="bool")
-    for i in np.flatnonzero(doc.to_array(IS_SPACE)).tolist():
-        text = doc[i].text
-        item = i + 1 < len(doc) and BULLET.fullmatch(doc[i + 1].text)
-        breaks[i] = bool(
-            "\t" in text or BLANK_LINE.search(text) or (item and LINE_BREAK.search(text))
-        )
-    text = doc.text
+    if not text.isprintable():  # tabs and line breaks are not
+        for i in np.flatnonzero(doc.to_array(IS_SPACE)).tolist():
+            space = doc[i].text
+            item = i + 1 < len(doc) and BULLET.fullmatch(doc[i + 1].text)
+            breaks[i] = bool(
+                "\t" in space
+                or BLANK_LINE.search(space)
+                or (item and LINE_BREAK.search(space))
+            )
     if "|" in text:
         breaks |= [not token.text.strip("|") for token in doc]
     if "<" in text and TAG.search(text):

@@ -39,19 +39,36 @@ def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.exp(-np.logaddexp(0, -logits.astype("float64")))
 
 
+def log_sum_exp(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Compute the logarithm of the sum of the exponentials along the last axis.
+
+    logits (NDArray): Numbers, of which each row has a finite largest one. (M, K)
+    RETURNS (NDArray): The logarithms. (M,)
+    """
+    top = logits.max(axis=-1, keepdims=True)
+    return np.log(np.exp(logits - top).sum(axis=-1)) + top.squeeze(-1)
+
+
 def threshold_decode(
     logits: NDArray[np.floating], threshold: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
-    """Select every span whose probability is above the threshold.
+    """Select every span whose probability is above the threshold. The logit of a span is
+    that of any kind: the odds of kinds add up.
 
     logits (NDArray): Span logits, rows by end and columns by length - 1; -inf where
-        there is no span. (N, L)
+        there is no span. (N, L, K)
     threshold (float): Probability that a span must exceed.
     RETURNS (tuple): Start, end (exclusive) and logit of each span, by end and then by
         length. (M,), (M,), (M,)
     """
-    rows, columns = np.nonzero(logits > logit(threshold))
-    return rows - columns, rows + 1, logits[rows, columns]
+    least = logit(threshold)
+    # The odds of K kinds add up to at most K times the largest.
+    largest = logits.max(axis=-1)
+    rows, columns = np.nonzero(largest > least - math.log(logits.shape[-1]))
+    united = log_sum_exp(logits[rows, columns])
+    above = united > least
+    rows, columns = rows[above], columns[above]
+    return rows - columns, rows + 1, united[above]
 
 
 def greedy_decode(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from .borders import can_be_edge, has_wrong_borders
-from .decode import FlatDecoder, greedy_decode, logit, threshold_decode
+from .decode import FlatDecoder, greedy_decode, log_sum_exp, logit, threshold_decode
 from .units import edge_tokens
 
 Ints = NDArray[np.intp]
@@ -128,8 +128,6 @@ def find_mentions(
     """Find the spans above a threshold that can be mentions: those that start and end at
     token boundaries, not with white space or an invisible character.
 
-    The logit of a span is that of any kind: the odds of kinds add up.
-
     docs (Sequence[Doc]): The Docs.
     logits (Floats): Span logits of all units, rows by end and columns by length - 1; -inf
         where a span would start before its Doc. (N, L, K)
@@ -143,8 +141,7 @@ def find_mentions(
     """
     offsets = np.cumsum([0, *map(len, docs)])
     wanted = logits[..., list(columns)]
-    united = wanted[..., 0] if len(columns) == 1 else np.logaddexp.reduce(wanted, axis=-1)
-    starts, ends, found = threshold_decode(united, threshold)
+    starts, ends, found = threshold_decode(wanted, threshold)
     cells = ends - 1, ends - starts - 1
     best = wanted[cells].argmax(-1)
     sources = logits[..., kinds:][cells]  # (M, S)
@@ -168,6 +165,6 @@ def mean_logit(logits: Floats) -> Floats:
     logits (Floats): Their logits. (M, S)
     RETURNS (Floats): Logits. (M,)
     """
-    yes = np.logaddexp.reduce(-np.logaddexp(0, -logits), axis=-1)
-    no = np.logaddexp.reduce(-np.logaddexp(0, logits), axis=-1)
+    yes = log_sum_exp(-np.logaddexp(0, -logits))
+    no = log_sum_exp(-np.logaddexp(0, logits))
     return yes - no

@@ -9,7 +9,7 @@ from typing import Union
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad
+from torch.nn.functional import embedding, gelu, pad
 
 from ..keys import MENTION
 
@@ -75,17 +75,18 @@ class MentionHead(nn.Module):
         """
         position, is_last = text_positions(lengths)  # (N,), (N,)
         match = self.matching(vectors)  # (N, L)
-        states = vectors[:, : self.width]  # (N, d)
+        pools = torch.stack([match, min_pool(match), -min_pool(-match)])  # (3, N, L)
         of_match, of_values = self.mixing.view(-1, 5).split((3, 2), dim=1)  # (K, 3), (K, 2)
-        pools = torch.stack([match, min_pool(match), -min_pool(-match)], -1)  # (N, L, 3)
+        states = vectors[:, : self.width]  # (N, d)
         value = self.value(states)  # (N, K)
-        values = value * of_values[:, 0] + shift_back(value, is_last) * of_values[:, 1]
-        logits = pools @ of_match.T + values.unsqueeze(1)  # (N, L, K)
+        end = value * of_values[:, 0] + shift_back(value, is_last) * of_values[:, 1]
+        start, length = torch.zeros_like(end), torch.zeros_like(end[:1])
         if self.edges is not None:
-            logits = logits + self.edges(states, position == 0, is_last)
-        span_length = torch.arange(self.max_length, device=vectors.device)  # (L,)
-        outside = span_length > position.unsqueeze(-1)  # (N, L)
-        return logits.masked_fill(outside.unsqueeze(-1), -torch.inf)
+            more, start, length = self.edges(states, position == 0, is_last)
+            end = end + more
+        logits = first_values(start, position, self.max_length)  # (N, L, K)
+        logits.flatten(0, 1).addmm_(pools.flatten(1).T, of_match.T)
+        return logits.add_(end.unsqueeze(1)).add_(length)
 
     def rescale(self, scales: Tensor, shifts: Tensor) -> None:
         """Multiply the logits of each kind and move them, by changing the weights.
@@ -105,8 +106,8 @@ class MentionHead(nn.Module):
 
 
 class EdgeValues(nn.Module):
-    """Score the edges of a span: sum the values of its last unit, the unit after it, its
-    first unit, the unit before it, and its length.
+    """Score the edges of a span, by values of its last unit, the unit after it, its first
+    unit, the unit before it, and its length. Their sum is added to its logit.
 
     The paper has no such module: its values are linear and look at the end of a span only.
 
@@ -124,22 +125,22 @@ class EdgeValues(nn.Module):
         self.length = nn.Parameter(torch.zeros(max_length * kinds))
         nn.init.zeros_(self.outer.weight)
 
-    def forward(self, states: Tensor, is_first: Tensor, is_last: Tensor) -> Tensor:
-        """Sum the values of every span. Units outside its text count as 0.
+    def forward(
+        self, states: Tensor, is_first: Tensor, is_last: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the values of every unit and length. Units outside a text count as 0.
 
         states (Tensor): States of the units of all texts. (N, d)
         is_first (Tensor): Whether a unit is the first of its text. (N,)
         is_last (Tensor): Whether a unit is the last of its text. (N,)
-        RETURNS (Tensor): The sums, to be added to the logits. (N, L, K)
+        RETURNS (tuple[Tensor, Tensor, Tensor]): Values of the spans that end with each unit
+            (N, K), of those that start with it (N, K), and of those of each length (L, K).
         """
         values = self.outer(gelu(self.inner(states)))  # (N, 4 K)
         end, after, start, before = values.view(-1, 4, self.kinds).unbind(1)  # (N, K) each
         end = end + shift_back(after, is_last)
         start = start + pad(before[:-1], (0, 0, 1, 0)).masked_fill(is_first[:, None], 0.0)
-        length = self.length.view(-1, self.kinds)  # (L, K)
-        reach = len(length) - 1
-        starts = pad(start, (0, 0, reach, 0)).unfold(0, reach + 1, 1)  # (N, K, L)
-        return end.unsqueeze(1) + starts.flip(-1).transpose(1, 2) + length
+        return end, start, self.length.view(-1, self.kinds)
 
 
 def check_kinds(kinds: Union[str, Sequence[str]]) -> tuple[str, ...]:
@@ -167,6 +168,20 @@ def shift_back(values: Tensor, is_last: Tensor) -> Tensor:
     RETURNS (Tensor): The values of the units after them. (N, K)
     """
     return pad(values[1:], (0, 0, 0, 1)).masked_fill(is_last.unsqueeze(-1), 0.0)
+
+
+def first_values(values: Tensor, position: Tensor, max_length: int) -> Tensor:
+    """Give each span the values of its first unit.
+
+    values (Tensor): Values of the units of all texts. (N, K)
+    position (Tensor): Index of each unit in its text. (N,)
+    max_length (int): Longest span, in units, L.
+    RETURNS (Tensor): The values; -inf where a span would start before its text. (N, L, K)
+    """
+    back = torch.arange(max_length, device=values.device)  # (L,)
+    first = torch.arange(len(values), device=values.device).unsqueeze(-1) - back  # (N, L)
+    first = first.masked_fill(back > position.unsqueeze(-1), len(values))
+    return embedding(first, pad(values, (0, 0, 0, 1), value=-torch.inf))
 
 
 def min_pool(match: Tensor) -> Tensor:

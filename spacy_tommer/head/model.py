@@ -25,8 +25,9 @@ from .head import MentionHead, check_kinds
 from .matching import MatchingSlot, ToMSlot, as_slot
 from .shim import HeadShim, find_head, has_head, place_head
 
-# Units that the head scores at once. This bounds its memory, whatever the batch size.
-BATCH_UNITS = 16384
+# Units that the head scores at once. This bounds its memory, whatever the batch size, and
+# lets the blocks of a batch use the same memory in turn.
+BATCH_UNITS = 2048
 
 DEFAULT_MATCHING = ToMSlot()
 
