@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands import (
+    adapt,
     agreement,
     annotators,
     cache,
@@ -37,6 +38,7 @@ USER_ERRORS = (ImportError, OSError, ValueError, JudgeError, TooManyErrors)
 ORDER = (
     "convert",
     "lengths",
+    "adapt",
     "cache",
     "distil",
     "thresholds",
@@ -79,6 +81,7 @@ app = typer.Typer(
 app.add_typer(convert.app, name="convert")
 app.command(cls=TakesOverrides)(cache.cache)
 app.command()(lengths.lengths)
+app.command()(adapt.adapt)
 app.command()(distil.distil)
 app.add_typer(thresholds.app, name="thresholds")
 app.add_typer(leave_out.app, name="leave-out")

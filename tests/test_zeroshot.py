@@ -17,7 +17,7 @@ from thinc.api import fix_random_seed
 from spacy_tommer.backbone.states import read_states
 from spacy_tommer.decoding.decode import sigmoid
 from spacy_tommer.entities import component as zeroshot
-from spacy_tommer.entities import definitions
+from spacy_tommer.entities import component, definitions
 from spacy_tommer.entities import sampling as typed_batches
 from spacy_tommer.entities.candidates import mention_logits
 from spacy_tommer.entities.definitions import (
@@ -377,7 +377,7 @@ def test_a_saved_pipeline_embeds_nothing(make_typed, tmp_path, monkeypatch):
     docs = list(nlp.pipe(TEXTS))
     assert sum(len(doc.spans["entities"]) for doc in docs) > 5
     nlp.to_disk(tmp_path / "nlp")
-    monkeypatch.setattr(definitions, "embed", lambda *args: 1 / 0)
+    monkeypatch.setattr(component, "embed", lambda *args: 1 / 0)
     from_disk = spacy.load(tmp_path / "nlp")
     from_bytes = make_typed(initialize=False).from_bytes(nlp.to_bytes())
     for loaded in (from_disk, from_bytes):
@@ -566,8 +566,12 @@ TYPES = {
 }
 
 
+def embedder(nlp):
+    return lambda texts: definitions.embed(texts, nlp.get_pipe("transformer"), None)
+
+
 def make_sampler(nlp):
-    return TypeSampler(TYPES, nlp.get_pipe("transformer"), None, "entities")
+    return TypeSampler(TYPES, embedder(nlp), "entities")
 
 
 def placed(*places):
@@ -670,7 +674,7 @@ def test_types_that_are_true_besides():
 
 def test_the_target_is_the_most_specific_type_that_takes_part(make_nlp):
     nlp = make_nlp()
-    sampler = TypeSampler(LEVELS, nlp.get_pipe("transformer"), None, "entities")
+    sampler = TypeSampler(LEVELS, embedder(nlp), "entities")
     columns = {"location": 1, "person": 2, "poet": 3, "river": 4, "settlement": 5}
     target, row = sampler.compared("city", columns)
     assert (target, row.tolist()) == (5, [True, False, True, True, True, True])
@@ -686,7 +690,7 @@ def test_the_target_is_the_most_specific_type_that_takes_part(make_nlp):
 def test_types_of_a_batch_are_narrow_and_broad(make_nlp, monkeypatch):
     monkeypatch.setattr(typed_batches, "OTHERS", 0)
     nlp = make_nlp()
-    sampler = TypeSampler(LEVELS, nlp.get_pipe("transformer"), None, "entities")
+    sampler = TypeSampler(LEVELS, embedder(nlp), "entities")
     examples = make_examples(nlp, [("Oslo is old.", {"Oslo": "city"})])
     examples[0].reference.spans["entities"].attrs["labels"] = ["town", "poet"]
     found = []

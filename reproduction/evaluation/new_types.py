@@ -151,8 +151,7 @@ def embed_types(pipe: ZeroShot, fine: FineTypes, names: Iterable[str]) -> Vector
     """Embed types as labels of users are embedded. (C, d)"""
     pipe.ensure_head()
     texts = fine.texts(names)
-    layer = pipe.model.attrs["definition_layer"]
-    vectors = embed_labels(texts, {}, pipe.transformer, layer)
+    vectors = embed_labels(texts, {}, pipe.embed)
     return np.array([vectors["\n".join(lines)] for lines in texts], dtype="f")
 
 

@@ -47,8 +47,8 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
     settings = config_settings(fields, architecture)
     if blocks > settings["num_hidden_layers"]:
         raise ValueError(
-            f"{path.name} has {settings['num_hidden_layers']} blocks, and `layers` needs "
-            f"the first {blocks}. Write smaller numbers in `layers`."
+            f"{path.name} has {settings['num_hidden_layers']} blocks, and "
+            f"{blocks} are needed. Write smaller numbers in `layers` or `definition_layer`."
         )
     config = AutoConfig.for_model(architecture, **{**settings, "num_hidden_layers": blocks})
     tokenizer = PreTrainedTokenizerFast(

@@ -21,9 +21,10 @@ from transformers.modeling_utils import no_init_weights
 from transformers.utils import logging
 
 from .. import tensors
+from .adapter import adapter_weights, merge_adapter
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
 from .passes import Frame, feed_twice, outputs_from
-from .sources import weights_hash
+from .sources import file_hash, joint_hash, weights_hash
 from .windows import Pieces, limit_pieces, tokenize_windows
 
 # Wordpieces that run through the model at once: enough to keep the cores busy, and few
@@ -34,9 +35,9 @@ BATCH_PIECES = 512
 class CutModel:
     """Run the first blocks of a model of transformers. Its weights never change.
 
-    network (nn.Module): The model, with only the blocks that are needed.
+    network (nn.Module): The model, with the first of its blocks.
     tokenizer (Tokenizer): Its tokenizer. Padding and truncation are reset.
-    sha256 (str): SHA-256 of the weights that it was loaded from.
+    sha256 (str): SHA-256 of the weights that it was loaded from, and of its adapter.
     passes (int): How often it reads each window.
     """
 
@@ -59,14 +60,18 @@ class CutModel:
         self.overlap = limit_pieces(tokenizer, longest)
 
     @classmethod
-    def from_folder(cls, folder: Path, blocks: int, passes: int = 1) -> "CutModel":
+    def from_folder(
+        cls, folder: Path, blocks: int, passes: int = 1, adapter: Optional[Path] = None
+    ) -> "CutModel":
         """Load the first blocks of a model; the others are not built.
 
         folder (Path): A folder in the format of the Hugging Face hub.
         blocks (int): How many blocks to load.
         passes (int): How often the model reads each window.
+        adapter (Optional[Path]): Folder of a LoRA adapter that is merged into the weights.
         RETURNS (CutModel): The model. ValueError is raised for a model of another kind,
-            with too few blocks, without a fast tokenizer, or with damaged weights.
+            with too few blocks, without a fast tokenizer, or with damaged weights, and for
+            an adapter that does not fit.
         """
         config = AutoConfig.from_pretrained(folder)
         if config.is_encoder_decoder:
@@ -76,8 +81,8 @@ class CutModel:
             )
         if blocks > config.num_hidden_layers:
             raise ValueError(
-                f"`layers` asks for block {blocks - 1}, and the model in {folder} has "
-                f"blocks 0 to {config.num_hidden_layers - 1}."
+                f"`layers` or `definition_layer` asks for block {blocks - 1}, and the "
+                f"model in {folder} has blocks 0 to {config.num_hidden_layers - 1}."
             )
         config.num_hidden_layers = blocks
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
@@ -106,7 +111,11 @@ class CutModel:
         missing = [key for key in info["missing_keys"] if "pooler" not in key]
         if missing:
             raise ValueError(f"The weights in {folder} lack {', '.join(missing)}.")
-        return cls(network, tokenizer.backend_tokenizer, weights_hash(folder), passes)
+        hashes = [weights_hash(folder)]
+        if adapter is not None:
+            network = merge_adapter(network, adapter)
+            hashes.append(file_hash(adapter_weights(adapter)))
+        return cls(network, tokenizer.backend_tokenizer, joint_hash(hashes), passes)
 
     def to_bytes(self) -> bytes:
         """Write the model as safetensors, with config and tokenizer in the metadata."""
@@ -153,6 +162,7 @@ class CutModel:
         max_length: int = 25,
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Compute the states of the kept wordpieces, with rows of similar length together.
+        Blocks after the last that is read do not run.
 
         pieces (Pieces): The rows.
         layers (Sequence[int]): The blocks whose outputs are returned, counted from 0.
@@ -171,6 +181,7 @@ class CutModel:
         wanted = {layer: blocks[layer] for layer in layers}
         with (
             torch.inference_mode(),
+            only_first(blocks, max(layers) + 1),
             block_outputs(wanted) as outputs,
             queries_and_keys(self.network, wanted if attention else {}) as caught,
         ):
@@ -204,6 +215,21 @@ def drop_pooler(network: nn.Module) -> None:
     """
     if hasattr(network, "pooler"):
         network.pooler = None
+
+
+@contextmanager
+def only_first(blocks: nn.ModuleList, count: int) -> Iterator[None]:
+    """Take the blocks after the first ones out of a model for a while.
+
+    blocks (nn.ModuleList): All blocks of the model.
+    count (int): How many stay.
+    """
+    rest = list(blocks[count:])
+    del blocks[count:]
+    try:
+        yield
+    finally:
+        blocks.extend(rest)
 
 
 @contextmanager

@@ -2,18 +2,20 @@
 spacy-transformers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Optional
 
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import FullTransformerBatch, WordpieceBatch
-from thinc.api import Model, Ops, Shim, get_torch_default_device, torch2xp
+from thinc.api import Model, Ops, torch2xp
 from transformers import AutoConfig
 from transformers.utils import ModelOutput
 
 from ..locks import COMPUTING
 from .attention import Attention
 from .language_model import CutModel
-from .sources import find_config, find_folder
+from .shim import BackboneShim
+from .sources import find_config
 from .spec import BackboneSpec
 from .states import BackboneData, tokens_checksum
 
@@ -26,6 +28,7 @@ def Backbone(
     passes: int = 1,
     attention: Optional[Attention] = None,
     max_length: int = 25,
+    adapter: Optional[str] = None,
 ) -> Model[list[Doc], FullTransformerBatch]:
     """Build a frozen model that returns the outputs of some blocks of a language model.
 
@@ -45,6 +48,9 @@ def Backbone(
         other matching scores (appendix D): "queries_keys" for spacy_tommer.LTQK.v1, or
         "scores" for spacy_tommer.LCAttn.v1.
     max_length (int): How many tokens, its own included, a token has attention scores for.
+    adapter (Optional[str]): Folder of a LoRA adapter, as peft saves it, that is merged into
+        the weights when they are loaded. States of another adapter are those of another
+        backbone.
     RETURNS (Model[List[Doc], FullTransformerBatch]): The model. Its predictions hold, for
         each Doc, one row per wordpiece and layer. ValueError is raised for settings out of
         range.
@@ -82,7 +88,7 @@ def Backbone(
             "attention": attention,
             "max_length": max_length,
         },
-        shims=[BackboneShim(name, layers, passes)],
+        shims=[BackboneShim(name, layers, passes, adapter)],
     )
     config = find_config(name, max(layers) + 1)
     if config is not None:
@@ -104,12 +110,13 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
     cut_model(model)
 
 
-def cut_model(model: Model) -> CutModel:
+def cut_model(model: Model, blocks: int = 0) -> CutModel:
     """Get the language model of a backbone. Its weights are loaded at first use.
 
     model (Model): A model of the architecture Backbone.v1.
+    blocks (int): Least number of blocks that it holds; never fewer than `layers` need.
     """
-    cut = model.shims[0].get_cut()
+    cut = model.shims[0].get_cut(blocks)
     model.set_dim("nO", cut.config.hidden_size)
     return cut
 
@@ -118,13 +125,30 @@ def forward(
     model: Model, docs: Sequence[Doc], is_train: bool
 ) -> tuple[FullTransformerBatch, Callable]:
     """Run the frozen model on the Docs that do not carry its states yet."""
-    cut = cut_model(model)
-    spec = spec_of(model)
-    found = [carried(doc, spec) for doc in docs]
-    new = [doc for doc, data in zip(docs, found) if data is None]
-    made = iter(compute_states(new, cut, spec, model.ops) if new else ())
-    states = [next(made) if data is None else data for data in found]
+    states = find_states(docs, cut_model(model), spec_of(model), model.ops)
     return BackboneBatch(states), lambda d_batch: docs
+
+
+def read_at(model: Model, docs: Sequence[Doc], layer: Optional[int]) -> list[BackboneData]:
+    """Compute the states of Docs at one block, which may be deeper than `layers`. If the
+    model holds fewer blocks, they are loaded, and saved with it from then on.
+
+    model (Model): A model of the architecture Backbone.v1.
+    docs (Sequence[Doc]): The Docs, which are not modified.
+    layer (Optional[int]): The block, counted from 0; by default the last of `layers`.
+    RETURNS (list[BackboneData]): The states of each Doc. ValueError is raised for a block
+        that the language model does not have, or whose weights are not found.
+    """
+    if layer is None:
+        layer = model.shims[0].layers[-1]
+    if layer < 0:
+        raise ValueError(
+            f"The block to read is {layer}, expected a number counted from 0. Write "
+            "another `definition_layer` in [components.tommer_zeroshot.model]."
+        )
+    cut = cut_model(model, layer + 1)
+    spec = replace(spec_of(model), layers=(layer,), attention=None, max_length=0)
+    return find_states(docs, cut, spec, model.ops)
 
 
 def is_backbone(model: Model) -> bool:
@@ -179,6 +203,23 @@ def carried(doc: Doc, spec: BackboneSpec) -> Optional[BackboneData]:
     return data if same else None
 
 
+def find_states(
+    docs: Sequence[Doc], cut: CutModel, spec: BackboneSpec, ops: Ops
+) -> list[BackboneData]:
+    """Get the states of Docs: those that they carry, or else new ones.
+
+    docs (Sequence[Doc]): The Docs, which are not modified.
+    cut (CutModel): The language model.
+    spec (BackboneSpec): The settings, including layers and attention.
+    ops (Ops): The backend of new arrays.
+    RETURNS (list[BackboneData]): The states of each Doc.
+    """
+    found = [carried(doc, spec) for doc in docs]
+    new = [doc for doc, data in zip(docs, found) if data is None]
+    made = iter(compute_states(new, cut, spec, ops) if new else ())
+    return [next(made) if data is None else data for data in found]
+
+
 def compute_states(
     docs: Sequence[Doc], cut: CutModel, spec: BackboneSpec, ops: Ops
 ) -> list[BackboneData]:
@@ -221,49 +262,3 @@ class BackboneBatch(FullTransformerBatch):
     def unsplit_by_doc(self, arrays: Any) -> "BackboneBatch":
         """Ignore the gradients of listeners: the model is frozen."""
         return self
-
-
-class BackboneShim(Shim):
-    """Hold a language model that no optimizer changes.
-
-    name (str): Where its weights come from, as for `Backbone`.
-    layers (tuple[int, ...]): The blocks whose outputs are returned, counted from 0.
-    passes (int): How often the model reads each window.
-    """
-
-    def __init__(self, name: str, layers: tuple[int, ...], passes: int) -> None:
-        super().__init__(None)
-        self.name = name
-        self.layers = layers
-        self.passes = passes
-        self.cut: Optional[CutModel] = None
-
-    def get_cut(self) -> CutModel:
-        """Get the model. It is loaded at first use."""
-        with COMPUTING:
-            if self.cut is None:
-                blocks = max(self.layers) + 1
-                folder = find_folder(self.name, blocks)
-                self.cut = CutModel.from_folder(folder, blocks, self.passes)
-            return self.cut
-
-    def to_bytes(self) -> bytes:
-        """Write the model; nothing if its weights are not on this machine."""
-        if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
-            self.get_cut()
-        return b"" if self.cut is None else self.cut.to_bytes()
-
-    def from_bytes(self, data: bytes) -> "BackboneShim":
-        """Read what `to_bytes` wrote."""
-        if data:
-            origin = f"The saved backbone {self.name!r}"
-            self.cut = CutModel.from_bytes(data, origin, self.passes)
-        return self
-
-    def finish_update(self, optimizer: Any) -> None:
-        """Leave the weights as they are."""
-
-    def to_device(self, device_type: str, device_id: int) -> None:
-        """Move the weights to the device that thinc uses."""
-        if self.cut is not None:
-            self.cut.network.to(get_torch_default_device())

@@ -1,6 +1,7 @@
 """The `transformer` pipe of spacy-transformers, with batches of bounded size in tokens."""
 
 from collections.abc import Iterable, Iterator
+from typing import Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -9,9 +10,12 @@ from spacy_transformers.pipeline_component import DEFAULT_CONFIG
 from thinc.api import Config
 
 from ..seals import Sealed
+from .model import is_backbone, read_at
 
 # Most tokens whose states are in memory at once. A longer Doc makes a batch of its own.
 BATCH_TOKENS = 16384
+# Most texts of one stream whose states are in memory at once.
+BATCH_DOCS = 256
 
 default_config = """
 [model]
@@ -51,6 +55,26 @@ class TokenBatchedTransformer(Sealed, Transformer):
         """
         for docs in batch_by_tokens(stream, batch_size):
             yield from super().pipe(docs, batch_size=len(docs))
+
+
+def annotate_at(
+    stream: Iterable[Doc], transformer: Transformer, layer: Optional[int]
+) -> Iterator[Doc]:
+    """Annotate a stream of Docs with the states at one block. It may be deeper than those
+    that the pipe returns, if its model is Backbone.v1.
+
+    stream (Iterable[Doc]): The Docs.
+    transformer (Transformer): The pipe whose model computes the states.
+    layer (Optional[int]): The block, counted from 0; by default the last.
+    YIELDS (Doc): The Docs, in order.
+    """
+    if not is_backbone(transformer.model):
+        yield from transformer.pipe(stream, batch_size=BATCH_DOCS)
+        return
+    for docs in batch_by_tokens(stream, BATCH_DOCS):
+        for doc, data in zip(docs, read_at(transformer.model, docs, layer)):
+            doc._.trf_data = data
+            yield doc
 
 
 def batch_by_tokens(stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc]]:

@@ -182,7 +182,11 @@ def weights_hash(folder: Path) -> str:
     origin = folder / "origin.sha256"
     if origin.is_file():
         return origin.read_text(encoding="ascii").strip()
-    hashes = [file_hash(path) for path in sorted(folder.glob("*.safetensors"))]
+    return joint_hash([file_hash(path) for path in sorted(folder.glob("*.safetensors"))])
+
+
+def joint_hash(hashes: Sequence[str]) -> str:
+    """Hash hashes in hexadecimal. One alone is returned as it is."""
     if len(hashes) == 1:
         return hashes[0]
     return hashlib.sha256("".join(hashes).encode("ascii")).hexdigest()

@@ -144,6 +144,17 @@ def unit_rows(data: TransformerData, unit: Unit) -> tuple[NDArray, NDArray]:
         has.
     """
     pieces = data.align if isinstance(data, BackboneData) else own_pieces(data)
+    return rows_of(pieces, unit)
+
+
+def rows_of(pieces: Ragged, unit: Unit) -> tuple[NDArray, NDArray]:
+    """Find the rows of the units among those of wordpieces.
+
+    pieces (Ragged): The rows of each token's own wordpieces.
+    unit (str): What a unit is: "token" or "piece".
+    RETURNS (tuple[NDArray, NDArray]): The row of each unit, and how many units each token
+        has.
+    """
     rows, lengths = pieces.dataXd, pieces.lengths
     if unit == "token":
         rows = rows[np.cumsum(lengths)[lengths > 0] - 1]

@@ -20,7 +20,7 @@ from ..head.shim import has_head
 from ..seals import Sealed
 from ..settings import Setting, as_flag, as_key, as_optional_probability
 from .candidates import candidates, mention_logits
-from .definitions import Labels, as_types, embed_labels, read_labels
+from .definitions import Labels, Vectors, as_types, embed, embed_labels, read_labels
 from .ents import earlier_ents, set_ents, set_spans
 from .head import TypeHead
 from .model import TypeQuestion, set_type_head
@@ -142,11 +142,13 @@ class ZeroShot(Sealed, TrainablePipe):
         RETURNS (Floats2d): One row per label. (C, d)
         """
         attrs, texts = self.model.attrs, self.cfg["texts"].values()
-        attrs["vectors"] = embed_labels(
-            texts, attrs["vectors"], self.transformer, attrs["definition_layer"]
-        )
+        attrs["vectors"] = embed_labels(texts, attrs["vectors"], self.embed)
         rows = [attrs["vectors"][key] for key in map("\n".join, texts)]
         return np.array(rows, dtype="f").reshape(len(rows), self.model.get_dim("nI"))
+
+    def embed(self, texts: Iterable[str]) -> dict[str, Vectors]:
+        """Compute the vectors of texts at the block that is read for definitions. (d,)"""
+        return embed(texts, self.transformer, self.model.attrs["definition_layer"])
 
     def predict(self, docs: Iterable[Doc]) -> Found:
         """Score the mentions of Docs against every label, without modifying the Docs.
@@ -260,8 +262,8 @@ class ZeroShot(Sealed, TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "ZeroShot.update")
         if self.sampler is None:
-            types, layer = as_types(self.label_data), self.model.attrs["definition_layer"]
-            self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key)
+            types = as_types(self.label_data)
+            self.sampler = TypeSampler(types, self.embed, self.spans_key)
         docs = [example.predicted for example in examples]
         spans = [self.candidates(doc) for doc in docs]
         if not sum(map(len, spans)):
@@ -301,11 +303,10 @@ class ZeroShot(Sealed, TrainablePipe):
         if pretrained is not None:
             shipped = read_shipped_types(pretrained, self.transformer, self.model)
             set_shipped(self.model, *shipped)
-        layer = attrs["definition_layer"]
         types = training_types(get_examples, definitions, self.spans_key)
         if not types:
             return
-        self.sampler = TypeSampler(types, self.transformer, layer, self.spans_key, seed)
+        self.sampler = TypeSampler(types, self.embed, self.spans_key, seed)
         if pretrained is None:
             vectors = torch.from_numpy(self.sampler.all_vectors())
             head = TypeHead(vectors.shape[1], attrs["hidden"])

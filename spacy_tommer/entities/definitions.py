@@ -1,7 +1,7 @@
 """Labels, their definitions, and the vectors of both."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from spacy_transformers import Transformer
 
+from ..backbone.pipe import annotate_at
 from ..backbone.states import read_states
 
 Labels = Union[Mapping[str, str], Sequence[str]]
@@ -67,7 +68,8 @@ def embed(
 
     texts (Iterable[str]): The texts.
     transformer (Transformer): The pipe whose model computes the states.
-    layer (Optional[int]): The block that is read, counted from 0; by default the last.
+    layer (Optional[int]): The block that is read, counted from 0; by default the last that
+        the pipe returns. It may be deeper.
     RETURNS (dict[str, Vectors]): The vector of each text. (d,) ValueError is raised for a
         text without wordpieces.
     """
@@ -75,7 +77,7 @@ def embed(
     texts = list(dict.fromkeys(texts))
     docs = (Doc(vocab, words=text.split()) for text in texts)
     vectors = {}
-    for text, doc in zip(texts, transformer.pipe(docs, batch_size=256)):
+    for text, doc in zip(texts, annotate_at(docs, transformer, layer)):
         states = transformer.model.ops.to_numpy(read_states(doc, layer, "piece").dataXd)
         if not len(states):
             raise ValueError(
@@ -89,23 +91,21 @@ def embed(
 def embed_labels(
     labels: Iterable[Sequence[str]],
     known: dict[str, Vectors],
-    transformer: Transformer,
-    layer: Optional[int],
+    embed: Callable[[Iterable[str]], dict[str, Vectors]],
 ) -> dict[str, Vectors]:
     """Embed labels: compute the mean of the vectors of their texts.
 
     labels (Iterable[Sequence[str]]): The texts of each label.
     known (dict[str, Vectors]): Vectors computed before, by the texts of a label, joined by
         line feeds.
-    transformer (Transformer): The pipe whose model computes the states.
-    layer (Optional[int]): The block that is read, counted from 0; by default the last.
+    embed (Callable[[Iterable[str]], dict[str, Vectors]]): Returns the vector of each text.
     RETURNS (dict[str, Vectors]): The vector of each label (d,), by the same keys.
     """
     by_lines = {"\n".join(texts): texts for texts in labels}
     if by_lines.keys() == known.keys():
         return known
     new = {lines: texts for lines, texts in by_lines.items() if lines not in known}
-    vectors = embed(chain.from_iterable(new.values()), transformer, layer)
+    vectors = embed(chain.from_iterable(new.values()))
     means = {
         lines: np.mean([vectors[text] for text in texts], axis=0)
         for lines, texts in new.items()

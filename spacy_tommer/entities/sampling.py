@@ -15,13 +15,11 @@ from typing import Optional
 import numpy as np
 from numpy.typing import NDArray
 from spacy.training import Example, validate_examples
-from spacy_transformers import Transformer
 
 from .definitions import (
     TrainingType,
     Vectors,
     as_types,
-    embed,
     read_labels,
     read_types,
 )
@@ -90,8 +88,8 @@ class TypeSampler:
 
     types (dict[str, TrainingType]): The types by label of the training texts. ValueError is
         raised if there are none.
-    transformer (Transformer): The pipe whose model embeds their definitions.
-    layer (Optional[int]): The block that is read, counted from 0; by default the last.
+    embed (Callable[[Iterable[str]], dict[str, Vectors]]): Returns the vector of each of
+        their texts. (d,)
     spans_key (str): Key of doc.spans with the gold mentions.
     seed (int): Seed of the sampling.
     """
@@ -99,8 +97,7 @@ class TypeSampler:
     def __init__(
         self,
         types: dict[str, TrainingType],
-        transformer: Transformer,
-        layer: Optional[int],
+        embed: Callable[[Iterable[str]], dict[str, Vectors]],
         spans_key: str,
         seed: int = 0,
     ) -> None:
@@ -122,9 +119,7 @@ class TypeSampler:
             drawn = self.rng.sample(names, min(2, len(names)))
             other = next((name for name in drawn if name != type_.name), type_.name)
             texts[type_.name].extend(type_.texts(other))
-        vectors = embed(
-            (text for forms in texts.values() for text in forms), transformer, layer
-        )
+        vectors = embed(text for forms in texts.values() for text in forms)
         self.vectors = {
             name: [vectors[text] for text in dict.fromkeys(forms)]
             for name, forms in texts.items()

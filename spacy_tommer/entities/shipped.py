@@ -86,7 +86,8 @@ def read_shipped_types(
 
 def misfits(metadata: dict[str, str], transformer: Transformer, model: Model) -> list[str]:
     """Tell in which ways the states are others than those a head was trained on. A model
-    that names no block takes that of the head, if the transformer writes it.
+    that names no block takes that of the head; the transformer must write that for
+    mentions, and can read any for definitions.
 
     metadata (dict[str, str]): Metadata of the head.
     transformer (Transformer): The pipe with the backbone.
@@ -94,11 +95,16 @@ def misfits(metadata: dict[str, str], transformer: Transformer, model: Model) ->
     RETURNS (list[str]): The keys of `reads` that differ.
     """
     written = [str(block) for block in spec_of(transformer.model).layers]
+    readable = {"layer": written, "definition_layer": [metadata["definition_layer"]]}
+    taken = [
+        name
+        for name in BLOCKS
+        if model.attrs[name] is None and metadata[name] in readable[name]
+    ]
     return [
         key
         for key, value in reads(transformer, model).items()
-        if metadata[key] != value
-        and not (key in BLOCKS and model.attrs[key] is None and metadata[key] in written)
+        if metadata[key] != value and key not in taken
     ]
 
 

@@ -1,0 +1,84 @@
+"""The shim that holds the language model of a backbone: it loads blocks at first use, and
+more of them when a deeper one is read, and saves them with the pipeline."""
+
+from pathlib import Path
+from typing import Any, Optional
+
+from thinc.api import Shim, get_torch_default_device
+
+from ..locks import COMPUTING
+from .language_model import CutModel
+from .sources import find_config, find_folder
+
+
+class BackboneShim(Shim):
+    """Hold a language model that no optimizer changes.
+
+    name (str): Where its weights come from, as for `Backbone`.
+    layers (tuple[int, ...]): The blocks whose outputs are returned, counted from 0.
+    passes (int): How often the model reads each window.
+    adapter (Optional[str]): Folder of the adapter that is merged into its weights.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        layers: tuple[int, ...],
+        passes: int,
+        adapter: Optional[str] = None,
+    ) -> None:
+        super().__init__(None)
+        self.name = name
+        self.layers = layers
+        self.passes = passes
+        self.adapter = None if adapter is None else Path(adapter)
+        self.cut: Optional[CutModel] = None
+
+    def get_cut(self, blocks: int = 0) -> CutModel:
+        """Get the model. It is loaded at first use, and again when it lacks blocks.
+
+        blocks (int): Least number of blocks that it holds; never fewer than `layers` need.
+        RETURNS (CutModel): The model. ValueError is raised if more blocks are needed and
+            `name` is now another model.
+        """
+        with COMPUTING:
+            blocks = max(blocks, max(self.layers) + 1)
+            if self.cut is None:
+                self.cut = self.load(blocks)
+            elif self.cut.config.num_hidden_layers < blocks:
+                deeper = self.load(blocks)
+                if deeper.sha256 != self.cut.sha256:
+                    raise ValueError(
+                        f"Block {blocks - 1} of the backbone is needed and was not saved "
+                        f"with it, and {self.name!r} now has the weights "
+                        f"{deeper.sha256[:16]} instead of {self.cut.sha256[:16]}. Put the "
+                        "former weights there, or write a smaller `definition_layer`."
+                    )
+                self.cut = deeper
+            return self.cut
+
+    def load(self, blocks: int) -> CutModel:
+        """Load the first blocks from where `name` says, with the adapter."""
+        folder = find_folder(self.name, blocks)
+        return CutModel.from_folder(folder, blocks, self.passes, self.adapter)
+
+    def to_bytes(self) -> bytes:
+        """Write the model; nothing if its weights are not on this machine."""
+        if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
+            self.get_cut()
+        return b"" if self.cut is None else self.cut.to_bytes()
+
+    def from_bytes(self, data: bytes) -> "BackboneShim":
+        """Read what `to_bytes` wrote."""
+        if data:
+            origin = f"The saved backbone {self.name!r}"
+            self.cut = CutModel.from_bytes(data, origin, self.passes)
+        return self
+
+    def finish_update(self, optimizer: Any) -> None:
+        """Leave the weights as they are."""
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move the weights to the device that thinc uses."""
+        if self.cut is not None:
+            self.cut.network.to(get_torch_default_device())
