@@ -165,7 +165,34 @@ def test_an_interrupted_training_goes_on_with_the_same_batches(run, tmp_path, mo
     ).read_text()
 
 
-def test_heads_are_trained_on_its_states(run, write_config, tiny, tmp_path, monkeypatch):
+@pytest.mark.parametrize("empty", [0, 2])
+def test_a_step_without_spans_changes_nothing(run, tmp_path, monkeypatch, empty):
+    update, draw = Training.update, train.draw_spans
+
+    def scarce(self, examples):
+        nothing = self.step == empty
+        monkeypatch.setattr(
+            train, "draw_spans", lambda *args: draw(*args)[: 0 if nothing else None]
+        )
+        return update(self, examples)
+
+    monkeypatch.setattr(Training, "update", scarce)
+    losses = run("whole")
+    assert losses[empty] == 0
+
+    def stop(self, examples):
+        if self.step == empty + 1:
+            raise KeyboardInterrupt
+        return scarce(self, examples)
+
+    monkeypatch.setattr(Training, "update", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run("parts", checkpoint_every=1)
+    monkeypatch.setattr(Training, "update", scarce)
+    assert run("parts") == losses[empty + 1 :]
+
+
+def test_the_config_takes_the_adapter(run, write_config, tiny, tmp_path, monkeypatch):
     run("lora", backbone=tiny("bert"))
     monkeypatch.chdir(tmp_path)
     write_config(adapter="lora")
@@ -173,6 +200,7 @@ def test_heads_are_trained_on_its_states(run, write_config, tiny, tmp_path, monk
     cut = nlp.get_pipe("transformer").model.shims[0].get_cut()
     files = [
         Path(tiny("bert"), "model.safetensors"),
+        Path("lora/adapter_config.json"),
         Path("lora/adapter_model.safetensors"),
     ]
     assert cut.sha256 == joint_hash([file_hash(path) for path in files])

@@ -100,12 +100,21 @@ def test_an_adapter_of_fewer_blocks_leaves_the_others(tmp_path, tiny):
     assert changed == {f"layers.0.self_attn.{name}.weight" for name in TARGETS["llama"]}
 
 
-def test_the_hash_is_that_of_weights_and_adapter(tiny, tmp_path):
+def test_the_hash_is_that_of_the_weights_and_of_both_files(tiny, tmp_path):
+    def adapted():
+        backbone = Backbone(tiny("bert"), [1], adapter=str(tmp_path / "lora"))
+        return backbone.shims[0].get_cut().sha256
+
     save_adapter(tmp_path / "lora", tiny("bert"), "bert")
+    config = tmp_path / "lora/adapter_config.json"
     plain = Backbone(tiny("bert"), [1]).shims[0].get_cut().sha256
-    found = Backbone(tiny("bert"), [1], adapter=str(tmp_path / "lora")).shims[0].get_cut()
-    own = file_hash(tmp_path / "lora/adapter_model.safetensors")
-    assert found.sha256 == joint_hash([plain, own]) not in (plain, own)
+    own = map(file_hash, [config, tmp_path / "lora/adapter_model.safetensors"])
+    found = adapted()
+    assert found == joint_hash([plain, *own])
+    settings = json.loads(config.read_text("utf-8"))
+    settings["lora_alpha"] *= 2
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    assert adapted() not in (plain, found)
 
 
 def test_loading_draws_no_random_numbers(tiny, tmp_path):

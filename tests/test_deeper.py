@@ -1,5 +1,7 @@
 """Definitions of types are read at a deeper block than the states of Docs."""
 
+import threading
+
 import numpy as np
 import pytest
 import spacy
@@ -8,12 +10,13 @@ from conftest import TEXTS, add_backbone, make_model, needs_smollm2
 from numpy.testing import assert_allclose
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_tommer.backbone.language_model import find_blocks
+from spacy_tommer.backbone.language_model import find_blocks, only_first
 from spacy_tommer.backbone.states import read_states
 from spacy_tommer.entities import shipped
 from spacy_tommer.entities.definitions import embed
 from spacy_tommer.entities.head import TypeHead
 from spacy_tommer.entities.model import set_type_head
+from spacy_tommer.locks import COMPUTING
 
 DEFINITION = "a town where many people live"
 
@@ -55,6 +58,24 @@ def test_definitions_are_the_mean_of_the_uncut_model(source):
         with torch.inference_mode():
             states = full(**inputs, output_hidden_states=True).hidden_states[2][0, own]
         assert_allclose(vector, states.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_pipeline_is_saved_whole_while_another_thread_computes(source):
+    nlp = make_nlp(source)
+    embed([DEFINITION], nlp.get_pipe("transformer"), 2)
+    shim = nlp.get_pipe("transformer").model.shims[0]
+    expected = len(shim.to_bytes())
+    inside, saved = threading.Event(), []
+    with COMPUTING, only_first(find_blocks(shim.cut.network), 1):
+        thread = threading.Thread(
+            target=lambda: (inside.set(), saved.append(len(shim.to_bytes())))
+        )
+        thread.start()
+        inside.wait()
+        thread.join(0.1)
+        assert not saved
+    thread.join()
+    assert saved == [expected]
 
 
 def test_docs_keep_their_states_and_their_blocks(source):

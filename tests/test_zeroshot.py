@@ -17,7 +17,7 @@ from thinc.api import fix_random_seed
 from spacy_tommer.backbone.states import read_states
 from spacy_tommer.decoding.decode import sigmoid
 from spacy_tommer.entities import component as zeroshot
-from spacy_tommer.entities import component, definitions
+from spacy_tommer.entities import definitions
 from spacy_tommer.entities import sampling as typed_batches
 from spacy_tommer.entities.candidates import mention_logits
 from spacy_tommer.entities.definitions import (
@@ -377,7 +377,7 @@ def test_a_saved_pipeline_embeds_nothing(make_typed, tmp_path, monkeypatch):
     docs = list(nlp.pipe(TEXTS))
     assert sum(len(doc.spans["entities"]) for doc in docs) > 5
     nlp.to_disk(tmp_path / "nlp")
-    monkeypatch.setattr(component, "embed", lambda *args: 1 / 0)
+    monkeypatch.setattr(zeroshot, "embed", lambda *args: 1 / 0)
     from_disk = spacy.load(tmp_path / "nlp")
     from_bytes = make_typed(initialize=False).from_bytes(nlp.to_bytes())
     for loaded in (from_disk, from_bytes):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spacy_tommer.files import write_aside
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def save_checkpoint(
@@ -54,6 +54,7 @@ def load_checkpoint(
         another training.
     """
     with safe_open(path, "pt") as file:
+        kept = set(file.keys())
         metadata = file.metadata()
         before = json.loads(metadata["identity"])
         for key, value in identity.items():
@@ -69,11 +70,9 @@ def load_checkpoint(
         state = optimizer.state_dict()
         indices = [i for group in state["param_groups"] for i in group["params"]]
         state["state"] = {
-            i: {
-                "step": torch.tensor(float(progress["step"])),
-                **{moment: file.get_tensor(f"{moment}.{i}") for moment in MOMENTS},
-            }
+            i: {moment: file.get_tensor(f"{moment}.{i}") for moment in MOMENTS}
             for i in indices
+            if f"step.{i}" in kept
         }
     optimizer.load_state_dict(state)
     return progress

@@ -27,7 +27,7 @@ from spacy_tommer.keys import ENTITIES
 from .card import write_card
 from .checkpoint import load_checkpoint, save_checkpoint
 from .definitions import KeptDefinitions
-from .model import AdaptedModel
+from .model import STRIDE, WINDOW, AdaptedModel
 from .recipe import Recipe
 from .texts import TypedTexts, draw_spans, types_in_use
 
@@ -211,6 +211,8 @@ def make_nlp(recipe: Recipe) -> Language:
         "name": recipe.backbone,
         "layers": [recipe.layer],
         "passes": recipe.passes,
+        "window": WINDOW,
+        "stride": STRIDE,
     }
     nlp.add_pipe("tommer_transformer", name="transformer", config={"model": model})
     return nlp

@@ -81,7 +81,7 @@ def score_new_types(
     fine = read_fine_types(openmentions)
     training = read_types(types)
     learnt = labels_in(train)
-    names = sorted(learnt | labels_in(corpus))
+    names = sorted(fine.broader.keys() & (learnt | labels_in(corpus)))
     relations = Relations([*training.values(), *fine.training_types()])
     known = learnt.union(training, (type_.name for type_ in training.values()))
     results: dict[str, dict[str, Any]] = {}
@@ -137,7 +137,11 @@ def type_mentions(
     for span, logits in gold_logits(pipe, examples, embed_types(pipe, fine, columns)):
         name, coarse = span.label_, fine.class_of(span)
         order = (names[i] for i in rng.permutation(len(names)))
-        fitting = (one for one in order if not relations.may_hold(name, name, one))
+        fitting = (
+            one
+            for one in order
+            if one != coarse and not relations.may_hold(name, name, one)
+        )
         drawn = [columns[one] for one in islice(fitting, OTHERS)]
         own, rival = logits[columns[name]], logits[columns[coarse]]
         right = bool(own > max([0.0, *logits[drawn]]))

@@ -24,12 +24,12 @@ def import_peft() -> Any:
     return peft
 
 
-def adapter_weights(folder: Path) -> Path:
-    """Find the weights of an adapter.
+def adapter_files(folder: Path) -> tuple[Path, Path]:
+    """Find the files of an adapter, which both decide what is merged.
 
     folder (Path): The folder that peft saved it to.
-    RETURNS (Path): Its safetensors file. ValueError is raised if the folder lacks one of
-        the two files.
+    RETURNS (tuple[Path, Path]): Its config and its weights, as safetensors. ValueError is
+        raised if the folder lacks one of them.
     """
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing == [WEIGHTS] and any(folder.glob("*.bin")):
@@ -43,7 +43,7 @@ def adapter_weights(folder: Path) -> Path:
             f"The adapter {folder} lacks {' and '.join(missing)}. Name a folder that peft "
             "saved an adapter to in `adapter` of [components.transformer.model]."
         )
-    return folder / WEIGHTS
+    return folder / CONFIG, folder / WEIGHTS
 
 
 def merge_adapter(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
@@ -55,7 +55,7 @@ def merge_adapter(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
     RETURNS (PreTrainedModel): The model, without any module of peft. ValueError is raised
         for an adapter of another kind or of another model.
     """
-    path = adapter_weights(folder)
+    _, path = adapter_files(folder)
     peft = import_peft()
     config = peft.PeftConfig.from_pretrained(str(folder))
     if not isinstance(config, peft.LoraConfig):
@@ -70,15 +70,15 @@ def merge_adapter(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
         name.replace(inner, "base_model.model.", 1): tensor
         for name, tensor in load_file(path).items()
     }
-    count = len(weights)
     try:
         with torch.random.fork_rng(devices=[]):  # it draws weights that are then replaced
             adapted = peft.PeftModel(network, config)
         result = peft.set_peft_model_state_dict(adapted, weights)
     except (RuntimeError, ValueError) as error:
         raise misfit(folder, str(error)) from error
-    if len(result.unexpected_keys) == count:
-        raise misfit(folder, f"it has no {result.unexpected_keys[0]}")
+    if len(result.unexpected_keys) == len(weights):
+        one = next(iter(weights), "weights at all")
+        raise misfit(folder, f"the blocks that are read have no {one}")
     return adapted.merge_and_unload()
 
 

@@ -21,7 +21,7 @@ from transformers.modeling_utils import no_init_weights
 from transformers.utils import logging
 
 from .. import tensors
-from .adapter import adapter_weights, merge_adapter
+from .adapter import adapter_files, merge_adapter
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
 from .passes import Frame, feed_twice, outputs_from
 from .sources import file_hash, joint_hash, weights_hash
@@ -114,7 +114,7 @@ class CutModel:
         hashes = [weights_hash(folder)]
         if adapter is not None:
             network = merge_adapter(network, adapter)
-            hashes.append(file_hash(adapter_weights(adapter)))
+            hashes += map(file_hash, adapter_files(adapter))
         return cls(network, tokenizer.backend_tokenizer, joint_hash(hashes), passes)
 
     def to_bytes(self) -> bytes:

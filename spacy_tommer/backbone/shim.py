@@ -64,9 +64,11 @@ class BackboneShim(Shim):
 
     def to_bytes(self) -> bytes:
         """Write the model; nothing if its weights are not on this machine."""
-        if self.cut is None and find_config(self.name, max(self.layers) + 1) is not None:
-            self.get_cut()
-        return b"" if self.cut is None else self.cut.to_bytes()
+        with COMPUTING:
+            blocks = max(self.layers) + 1
+            if self.cut is None and find_config(self.name, blocks) is not None:
+                self.get_cut()
+            return b"" if self.cut is None else self.cut.to_bytes()
 
     def from_bytes(self, data: bytes) -> "BackboneShim":
         """Read what `to_bytes` wrote."""
@@ -80,5 +82,6 @@ class BackboneShim(Shim):
 
     def to_device(self, device_type: str, device_id: int) -> None:
         """Move the weights to the device that thinc uses."""
-        if self.cut is not None:
-            self.cut.network.to(get_torch_default_device())
+        with COMPUTING:
+            if self.cut is not None:
+                self.cut.network.to(get_torch_default_device())

@@ -46,7 +46,7 @@ def TypeScorer(
     layer (Optional[int]): The block whose states represent mentions, counted from 0; by
         default that of a shipped head, or the last one that the transformer writes.
     definition_layer (Optional[int]): The block whose states represent definitions, with the
-        same default.
+        same default. It may be deeper than the blocks that Backbone.v1 writes.
     hidden (int): Hidden units of the projection of mentions.
     RETURNS (Model[TypeQuestion, Floats2d]): The model. It returns the logits of each type
         against none, one row per mention. (M, C)

@@ -32,6 +32,7 @@ def set_shipped(model: Model, head: TypeHead, metadata: dict[str, str]) -> None:
     """
     set_type_head(model, head)
     model.attrs["threshold"] = float(metadata["threshold"])
+    model.attrs["vectors"] = {}
     model.attrs.update({name: int(metadata[name]) for name in BLOCKS})
 
 
