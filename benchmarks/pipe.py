@@ -27,13 +27,12 @@ import spacy_tommer
 def bare_pass(nlp: Language, texts: list[str], batch_size: int) -> None:
     """Run the cut model alone over texts in batches sorted by length."""
     cut = nlp.get_pipe("transformer").model.shims[0].cut
-    pad = max(cut.config.pad_token_id or 0, 0)
     encoded = cut.tokenizer.encode_batch(texts)
     rows = sorted((torch.tensor(row.ids) for row in encoded), key=len)
     with torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            ids = pad_sequence(batch, batch_first=True, padding_value=pad)
+            ids = pad_sequence(batch, batch_first=True, padding_value=cut.pad)
             lengths = torch.tensor([[len(row)] for row in batch])
             mask = torch.arange(ids.shape[1]) < lengths
             cut.network(input_ids=ids, attention_mask=mask.long())

@@ -9,8 +9,7 @@ PARALLELISM = "TOKENIZERS_PARALLELISM"
 
 # Held by the thread that runs the tokenizer, the language model or a head. Hooks on the
 # model see the passes of all threads, blocks that are not read are taken out of it during a
-# pass, and a child that is forked during a pass would keep
-# its hooks, settings and locks.
+# pass, and a child that is forked during a pass would keep its hooks, settings and locks.
 COMPUTING = threading.RLock()
 
 

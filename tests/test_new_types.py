@@ -11,7 +11,8 @@ from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
 from reproduction.commands import evaluate
-from reproduction.corpora.fine_types import FineTypes, labels_in, read_fine_types
+from reproduction.corpora.fine_types import FineTypes, read_fine_types
+from reproduction.corpora.gold import labels_in
 from reproduction.evaluation import new_types
 from reproduction.evaluation.class_confusion import (
     confusion_table,

@@ -97,7 +97,6 @@ class AdaptedModel:
         RETURNS (Tensor): The states in float32. (K, d)
         """
         device = get_torch_default_device()
-        pad = max(self.cut.config.pad_token_id or 0, 0)
         wanted = {self.layer: find_blocks(self.cut.network)[self.layer]}
         parts, places = [], []
         with (
@@ -106,7 +105,8 @@ class AdaptedModel:
         ):
             for batch in pieces.batches(BATCH_PIECES):
                 ids, mask, kept, cells = (
-                    torch.from_numpy(x).to(device) for x in pieces.padded(batch, pad)
+                    torch.from_numpy(x).to(device)
+                    for x in pieces.padded(batch, self.cut.pad)
                 )
                 self.cut.network(input_ids=ids, attention_mask=mask)
                 parts.append(outputs[self.layer].flatten(0, 1)[cells].float())

@@ -28,13 +28,15 @@ def adapt(
         Optional[Path],
         typer.Option(help="JSON file with names and definitions of the labels."),
     ] = None,
-    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 32,
-    alpha: Annotated[int, typer.Option(min=1, help="Scale of the adapter.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 3000,
-    batch_words: Annotated[int, typer.Option(min=1, help="Tokens of a step.")] = 1000,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = Recipe.rank,
+    alpha: Annotated[int, typer.Option(min=1, help="Scale of the adapter.")] = Recipe.alpha,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = Recipe.steps,
+    batch_words: Annotated[
+        int, typer.Option(min=1, help="Tokens of a step.")
+    ] = Recipe.batch_words,
     learn_rate: Annotated[
         float, typer.Option(min=0, help="Highest learning rate of the adapter.")
-    ] = 2e-4,
+    ] = Recipe.learn_rate,
     seed: Seed = 0,
     precision: Annotated[
         AnyPrecision,

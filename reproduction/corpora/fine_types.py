@@ -5,12 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import spacy
 from spacy.tokens import Span
-from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
 
 from spacy_tommer.entities.definitions import TrainingType, read_labels
-from spacy_tommer.keys import ENTITIES
 
 from .records import read_records
 from .report import Report
@@ -79,11 +76,3 @@ def read_fine_types(folder: Path) -> FineTypes:
             above = dict.fromkeys((entry["broader"], entry["class"]))
             types.broader[fine] = [name for name in above if name != fine]
     return types
-
-
-def labels_in(folder: Path) -> set[str]:
-    """Find the labels in doc.spans["entities"] of DocBins."""
-    docs = Corpus(folder).read_docbin(
-        spacy.blank("en").vocab, walk_corpus(folder, FILE_TYPE)
-    )
-    return {span.label_ for doc in docs for span in doc.spans[ENTITIES]}

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Optional
 
+import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
 from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
@@ -143,3 +146,10 @@ def cut_entities(text: str, entities: Iterable[Entity], report: Report) -> Itera
         if place is not None:
             report.count(PROBLEMS[TRIMMED], place != (start, end))
             yield (*place, label)
+
+
+def labels_in(folder: Path) -> set[str]:
+    """Find the labels in doc.spans["entities"] of DocBins."""
+    vocab = spacy.blank("en").vocab
+    docs = Corpus(folder).read_docbin(vocab, walk_corpus(folder, FILE_TYPE))
+    return {span.label_ for doc in docs for span in doc.spans[ENTITIES]}

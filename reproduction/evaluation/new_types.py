@@ -24,7 +24,8 @@ from spacy_tommer.files import write_aside, write_text_aside
 from spacy_tommer.keys import ENTITIES
 from spacy_tommer.training.corpus import CachedCorpus
 
-from ..corpora.fine_types import FineTypes, labels_in, read_fine_types
+from ..corpora.fine_types import FineTypes, read_fine_types
+from ..corpora.gold import labels_in
 from .class_confusion import NONE, confusion_table, count_confusion, plot_confusion
 
 # How many other types a mention is compared with.

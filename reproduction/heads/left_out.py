@@ -8,7 +8,6 @@ from typing import Any, Optional
 import spacy
 from spacy.cli.train import train
 from spacy.tokens import DocBin
-from spacy.training.corpus import FILE_TYPE, Corpus, walk_corpus
 from spacy.util import load_config
 
 from spacy_tommer.entities.definitions import TrainingType, read_types
@@ -17,6 +16,7 @@ from spacy_tommer.evaluation.pipes import require_pipe
 from spacy_tommer.evaluation.sets import read_docs
 from spacy_tommer.evaluation.typed import choose_type_threshold, find_set
 
+from ..corpora.gold import labels_in
 from ..corpora.sides import Sides
 from ..evaluation.score_mentions import score_mentions
 
@@ -164,9 +164,7 @@ def link_sets(corpus: Path, names: list[str], folder: Path) -> Path:
 
 def labels_of(corpus: Path, types: dict[str, TrainingType]) -> dict[str, str]:
     """Find the labels in spans["entities"] of DocBins, with their names and definitions."""
-    vocab = spacy.blank("en").vocab
-    docs = Corpus(corpus).read_docbin(vocab, walk_corpus(corpus, FILE_TYPE))
-    found = {span.label_ for doc in docs for span in doc.spans["entities"]}
+    found = labels_in(corpus)
     if unknown := found - types.keys():
         raise ValueError(f"{corpus} has labels without a definition: {sorted(unknown)}.")
     return {label: types[label].description for label in sorted(found)}

@@ -50,6 +50,7 @@ class CutModel:
         self.network = network.requires_grad_(False).eval().to(get_torch_default_device())
         self.tokenizer = tokenizer
         self.sha256 = sha256
+        self.pad = max(network.config.pad_token_id or 0, 0)  # some configs say -1
         self.heads = count_heads(network.config)
         self.passes = passes
         tokenizer.no_padding()
@@ -176,7 +177,6 @@ class CutModel:
         shape = len(pieces.row), self.config.hidden_size
         states = {layer: torch.empty(shape, device=device) for layer in layers}
         read: dict[int, Tensor] = {}
-        pad = max(self.config.pad_token_id or 0, 0)  # some configs say -1
         blocks = find_blocks(self.network)
         wanted = {layer: blocks[layer] for layer in layers}
         with (
@@ -186,7 +186,7 @@ class CutModel:
             queries_and_keys(self.network, wanted if attention else {}) as caught,
         ):
             for batch in pieces.batches(BATCH_PIECES):
-                arrays = pieces.padded(batch, pad)
+                arrays = pieces.padded(batch, self.pad)
                 ids, mask, kept, cells = (torch.from_numpy(x).to(device) for x in arrays)
                 columns = pieces.column[arrays[2]]
                 first = int(columns.min(initial=ids.shape[1])) if self.passes > 1 else 0
