@@ -49,6 +49,7 @@ def load(
     exclude: Names = (),
     config: Optional[dict[str, Any]] = None,
     thresholds: Optional[str] = None,
+    precision: Optional[str] = None,
 ) -> Language:
     """Load a pipeline that finds mentions.
 
@@ -61,10 +62,15 @@ def load(
         {"components.tommer.threshold": 0.5}.
     thresholds (Optional[str]): Name of a pair of thresholds: "recall" finds nearly all
         mentions, and more that are none; "balanced" is the default of shipped models.
+    precision (Optional[str]): The precision that its backbone computes in, in place of that
+        of its config: "float32", "bfloat16", "int8" or "auto", as for `Backbone`.
     RETURNS (Language): The pipeline. ValueError is raised if no model or folder has this
         name, if its files are damaged, or if it has no such thresholds.
     """
-    nlp = load_any(name, disable=disable, exclude=exclude, config=config)
+    config = util.dict_to_dot(config or {})
+    if precision is not None:
+        config["components.transformer.model.precision"] = precision
+    nlp = load_any(name, disable=disable, exclude=exclude, overrides=config)
     if thresholds is not None:
         if "tommer" not in nlp.component_names:
             raise ValueError(f"The pipeline {name} has no component named tommer.")
@@ -77,16 +83,19 @@ def load_any(
     *,
     disable: Names,
     exclude: Names,
-    config: Optional[dict[str, Any]],
+    overrides: dict[str, Any],
 ) -> Language:
-    """Load a pipeline with its own thresholds. The arguments are those of `load`."""
+    """Load a pipeline with its own thresholds.
+
+    overrides (dict[str, Any]): Settings to change, in dot notation. The other arguments are
+        those of `load`.
+    """
     if not isinstance(name, (str, Path)) or not str(name):
         raise ValueError(
             f"`name` is the name of a shipped model ({', '.join(shipped_models())}) or a "
             f"folder, and not {name!r}."
         )
     folder = Path(name)
-    overrides = util.dict_to_dot(config or {})
     chosen: dict[str, Any] = {"disable": disable, "exclude": exclude}
     if str(name) not in shipped_models():
         if (folder / "config.cfg").is_file():

@@ -155,10 +155,10 @@ def attention_rows(
     cells (Tensor): Positions of the kept wordpieces in the flattened batch. (M,)
     before (Tensor): Positions of the units up to each, nearest first, or -1. (M, L)
     heads (tuple[int, int, int]): H, K and s.
-    RETURNS (Tensor): A vector for each kept wordpiece: its queries and keys, (M, Hs+Ks), or
-        its scores, (M, L*H).
+    RETURNS (Tensor): A vector for each kept wordpiece, in float32: its queries and keys,
+        (M, Hs+Ks), or its scores, (M, L*H).
     """
-    query, key = (caught[name].flatten(0, 1) for name in ("query", "key"))
+    query, key = (caught[name].flatten(0, 1).float() for name in ("query", "key"))
     if kind == "queries_keys":
         return torch.cat([query[cells], key[cells]], dim=-1)
     return band_scores(query, key, cells, before, heads)

@@ -24,6 +24,7 @@ from .. import tensors
 from .adapter import adapter_files, merge_adapter
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
 from .passes import Frame, feed_twice, outputs_from
+from .precision import Precision, Wanted, lower, resolve
 from .sources import file_hash, joint_hash, weights_hash
 from .windows import Pieces, limit_pieces, tokenize_windows
 
@@ -48,6 +49,8 @@ class CutModel:
         network.config.use_cache = False
         self.config = network.config
         self.network = network.requires_grad_(False).eval().to(get_torch_default_device())
+        self.precision: Precision = "float32"
+        self.loaded: Optional[dict[str, Tensor]] = None
         self.tokenizer = tokenizer
         self.sha256 = sha256
         self.pad = max(network.config.pad_token_id or 0, 0)  # some configs say -1
@@ -118,14 +121,25 @@ class CutModel:
             hashes += map(file_hash, adapter_files(adapter))
         return cls(network, tokenizer.backend_tokenizer, joint_hash(hashes), passes)
 
+    def lower(self, wanted: Wanted) -> None:
+        """Compute in a precision from now on. The weights in float32 are kept, to be saved.
+
+        wanted (str): The precision, or "auto".
+        """
+        self.precision = resolve(wanted, get_torch_default_device())
+        if self.precision != "float32":
+            weights = self.network.state_dict()
+            self.loaded = {name: weight.cpu() for name, weight in weights.items()}
+            lower(self.network, find_blocks(self.network), self.precision)
+
     def to_bytes(self) -> bytes:
-        """Write the model as safetensors, with config and tokenizer in the metadata."""
+        """Write the model in float32, as safetensors with config and tokenizer."""
         metadata = {
             "config": self.config.to_json_string(use_diff=False),
             "tokenizer": self.tokenizer.to_str(),
             "sha256": self.sha256,
         }
-        return tensors.to_bytes(self.network.state_dict(), metadata)
+        return tensors.to_bytes(self.loaded or self.network.state_dict(), metadata)
 
     @classmethod
     def from_bytes(cls, data: bytes, origin: str, passes: int = 1) -> "CutModel":
@@ -140,7 +154,7 @@ class CutModel:
         with no_init_weights():
             network = AutoModel.from_config(config, torch_dtype=torch.float32)
         drop_pooler(network)
-        network.load_state_dict(weights)
+        network.load_state_dict(weights, assign=True)
         tokenizer = Tokenizer.from_str(metadata["tokenizer"])
         return cls(network, tokenizer, metadata["sha256"], passes)
 
@@ -171,7 +185,7 @@ class CutModel:
             "scores".
         max_length (int): How many tokens, its own included, a token has scores for, L.
         RETURNS (tuple[list[Tensor], list[Tensor]]): The states after each of the blocks,
-            (K, d), and their attention, as `attention_rows` returns it.
+            (K, d), and their attention, as `attention_rows` returns it; in float32.
         """
         device = get_torch_default_device()
         shape = len(pieces.row), self.config.hidden_size
@@ -193,7 +207,7 @@ class CutModel:
                 with outputs_from(blocks[-1], first):
                     self.network(input_ids=ids, attention_mask=mask)
                 for layer in layers:
-                    states[layer][kept] = outputs[layer].flatten(0, 1)[cells]
+                    states[layer][kept] = outputs[layer].flatten(0, 1)[cells].float()
                 if attention is None:
                     continue
                 steps = torch.from_numpy(pieces.steps_back(arrays[2], max_length)).to(

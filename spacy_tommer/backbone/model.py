@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput
 from ..locks import COMPUTING
 from .attention import Attention
 from .language_model import CutModel
+from .precision import Wanted, check_precision
 from .shim import BackboneShim
 from .sources import find_config
 from .spec import BackboneSpec
@@ -29,6 +30,7 @@ def Backbone(
     attention: Optional[Attention] = None,
     max_length: int = 25,
     adapter: Optional[str] = None,
+    precision: Wanted = "float32",
 ) -> Model[list[Doc], FullTransformerBatch]:
     """Build a frozen model that returns the outputs of some blocks of a language model.
 
@@ -51,6 +53,10 @@ def Backbone(
     adapter (Optional[str]): Folder of a LoRA adapter, as peft saves it, that is merged into
         the weights when they are loaded. States of another adapter are those of another
         backbone.
+    precision (str): The precision that the model computes in: "float32"; "bfloat16";
+        "int8", in which its linear layers multiply integers (torchao); or "auto", which is
+        bfloat16 where the processor computes in it, otherwise float32. States are returned,
+        and weights saved, in float32.
     RETURNS (Model[List[Doc], FullTransformerBatch]): The model. Its predictions hold, for
         each Doc, one row per wordpiece and layer. ValueError is raised for settings out of
         range.
@@ -76,6 +82,7 @@ def Backbone(
             f"{max_length}, and attention stays inside a window. Let `window` minus "
             f"`stride` be {max_length - 1} or more."
         )
+    check_precision(precision)
     model = BackboneModel(
         "backbone",
         forward,
@@ -88,7 +95,7 @@ def Backbone(
             "attention": attention,
             "max_length": max_length,
         },
-        shims=[BackboneShim(name, layers, passes, adapter)],
+        shims=[BackboneShim(name, layers, passes, adapter, precision)],
     )
     config = find_config(name, max(layers) + 1)
     if config is not None:
@@ -180,6 +187,7 @@ def spec_of(model: Model) -> BackboneSpec:
         attention=attrs["attention"],
         max_length=attrs["max_length"] if attrs["attention"] == "scores" else 0,
         heads=cut.heads,
+        precision=cut.precision,
     )
 
 

@@ -8,6 +8,7 @@ from thinc.api import Shim, get_torch_default_device
 
 from ..locks import COMPUTING
 from .language_model import CutModel
+from .precision import Wanted
 from .sources import find_config, find_folder
 
 
@@ -18,6 +19,7 @@ class BackboneShim(Shim):
     layers (tuple[int, ...]): The blocks whose outputs are returned, counted from 0.
     passes (int): How often the model reads each window.
     adapter (Optional[str]): Folder of the adapter that is merged into its weights.
+    precision (str): The precision that it computes in, or "auto".
     """
 
     def __init__(
@@ -26,12 +28,14 @@ class BackboneShim(Shim):
         layers: tuple[int, ...],
         passes: int,
         adapter: Optional[str] = None,
+        precision: Wanted = "float32",
     ) -> None:
         super().__init__(None)
         self.name = name
         self.layers = layers
         self.passes = passes
         self.adapter = None if adapter is None else Path(adapter)
+        self.precision: Wanted = precision
         self.cut: Optional[CutModel] = None
 
     def get_cut(self, blocks: int = 0) -> CutModel:
@@ -60,7 +64,9 @@ class BackboneShim(Shim):
     def load(self, blocks: int) -> CutModel:
         """Load the first blocks from where `name` says, with the adapter."""
         folder = find_folder(self.name, blocks)
-        return CutModel.from_folder(folder, blocks, self.passes, self.adapter)
+        cut = CutModel.from_folder(folder, blocks, self.passes, self.adapter)
+        cut.lower(self.precision)
+        return cut
 
     def to_bytes(self) -> bytes:
         """Write the model; nothing if its weights are not on this machine."""
@@ -75,6 +81,7 @@ class BackboneShim(Shim):
         if data:
             origin = f"The saved backbone {self.name!r}"
             self.cut = CutModel.from_bytes(data, origin, self.passes)
+            self.cut.lower(self.precision)
         return self
 
     def finish_update(self, optimizer: Any) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .attention import Attention, Heads
+from .precision import Precision
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class BackboneSpec:
     max_length (int): How many tokens, its own included, a token has attention scores for;
         0 without scores.
     heads (tuple[int, int, int]): Query heads, key heads, and width of a head.
+    precision (str): The precision that the model computes in.
     """
 
     sha256: str = ""
@@ -30,6 +32,7 @@ class BackboneSpec:
     attention: Optional[Attention] = None
     max_length: int = 0
     heads: Heads = (1, 1, 1)
+    precision: Precision = "float32"
 
     def layer(self, wanted: Optional[int]) -> Optional[int]:
         """Resolve the `layer` setting of a component that reads one block.

@@ -104,6 +104,8 @@ class StateCache:
         name = f"{spec.sha256[:16]}-{unit}-{spec.window}-{spec.stride}"
         if spec.passes > 1:
             name += f"-{spec.passes}"
+        if spec.precision != "float32":
+            name += f"-{spec.precision}"
         self.folder = folder / "states" / name
         remove_leftovers(self.folder)
 
