@@ -1,6 +1,7 @@
 """Write files and folders that appear complete or not at all."""
 
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file under another name and then rename it.
 
     path (Path): The file.
-    write (Callable[[Path], Any]): Function that writes to the path passed to it.
+    write (Callable[[Path], Any]): Function that writes to the path passed to it. Its name
+        starts with a dot, so that readers of the folder pass over it, and tells the machine
+        and the process, so that none writes what another writes.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         write(aside)
         os.replace(aside, path)

@@ -151,7 +151,7 @@ def test_spacy_shards(model, tmp_path):
     folder = tmp_path / "out"
     args = ("--model", model, "--format", "spacy", "--output", str(folder))
     texts = [f"{TEXTS[i % 3]} {i}" for i in range(1001)]
-    run(*args, stdin="\n".join(texts).encode())
+    run(*args, "--shard-rows", "1000", stdin="\n".join(texts).encode())
     nlp = spacy.load(model)
     paths = sorted(folder.iterdir())
     docs = [list(DocBin().from_disk(path).get_docs(nlp.vocab)) for path in paths]
@@ -167,6 +167,78 @@ def test_spacy_shards(model, tmp_path):
     assert "already holds" in error
     _, error = run("x", "--format", "spacy", code=2)
     assert "--output" in error
+
+
+def test_a_table_is_written_to_a_folder(model, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    for name in "ab":
+        texts = [f"{name} {text}" for text in [*TEXTS, None]]
+        table = {"key": [f"{name}{i}" for i in range(4)], "body": [*texts[:3], None]}
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+    out = tmp_path / "out"
+    files = ("--file", str(tmp_path / "*.parquet"), "--model", model)
+    columns = ("--column", "body", "--id", "key", "--keep-text")
+    args = (*files, *columns, "--output", f"{out}/", "--shard-rows", "3")
+    _, error = run(*args, "--threshold", "0.4")
+    assert "8 rows, 2 of them bad, in 4 shards. " in error
+    tables = [pq.read_table(path) for path in sorted(out.glob("*.parquet"))]
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert [row["id"] for row in rows] == [f"{name}{i}" for name in "ab" for i in range(4)]
+    assert rows[4]["text"] == f"b {TEXTS[0]}" and rows[3]["error"] == "null"
+    spans = json.loads(
+        run(rows[4]["text"], "--model", model, "--threshold", "0.4", "--format", "jsonl")[0]
+    )["mentions"]
+    assert [(one["start"], one["end"]) for one in rows[4]["mentions"]] == [
+        (one["start_char"], one["end_char"]) for one in spans
+    ]
+    (out / "a-00001.parquet").unlink()
+    _, error = run(*args, "--threshold", "0.4")
+    assert "1 rows, 1 of them bad, in 1 shards; 3 were there already." in error
+    _, error = run(*args, "--threshold", "0.5", code=2)
+    assert "begun with threshold = 0.4, and this run has 0.5" in error
+    _, error = run(*args[:2], "--output", str(tmp_path / "x"), "--format", "spacy", code=2)
+    assert "no column 'text'" in error
+
+
+def test_a_folder_of_lines(model, tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("\n".join(TEXTS), "utf-8")
+    out = tmp_path / "out"
+    out.mkdir()
+    run("--file", str(file), "--model", model, "--format", "jsonl", "--output", str(out))
+    lines = (out / "a.jsonl").read_text("utf-8").splitlines()
+    shown, _ = run("--file", str(file), "--model", model, "--format", "jsonl")
+    for i, (line, whole) in enumerate(zip(lines, shown.splitlines())):
+        whole = json.loads(whole)
+        del whole["text"]
+        assert json.loads(line) == {"id": i, **whole, "error": None}
+    # Texts of the command line and of standard input
+    out = tmp_path / "texts"
+    args = ("--model", model, "--format", "jsonl", "--output", f"{out}/", "--keep-text")
+    run(*TEXTS, *args, "--shard-rows", "2")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "texts-00000.jsonl",
+        "texts-00001.jsonl",
+    ]
+    assert json.loads((out / "texts-00001.jsonl").read_text())["text"] == TEXTS[2]
+
+
+def test_wrong_use_of_a_folder(model, tmp_path):
+    (tmp_path / "a.parquet").touch()
+    file = ("--file", str(tmp_path / "a.parquet"))
+    for args, message in (
+        (("x", "--n-process", "2"), "Name it with --output"),
+        (("x", "--format", "parquet"), "Name it with --output"),
+        (("x", "--output", f"{tmp_path}/", "--format", "html"), "A folder takes --format"),
+        (("x", "--output", f"{tmp_path}/", "--gpus", "1"), "--ray"),
+        (file, "--output out/"),
+        (("b.parquet", *file, "--output", f"{tmp_path}/"), "pattern in quotes"),
+        ((*file, "--output", f"{tmp_path}/o/"), "is cut off"),
+    ):
+        _, error = run(*args, "--model", model, code=2)
+        assert message in error
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
 
 
 def test_html(model, tmp_path):

@@ -13,11 +13,24 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
 
-from ..files import ShardWriter
 from ..page.formats import write_html, write_jsonl, write_table
 from ..pipelines import load
+from ..scale.shards import PARQUET, find_inputs
+from ..scale.worker import ShardsFailed
 from ..version import __version__
 from .errors import fail
+from .folder import (
+    Column,
+    Gpus,
+    Id,
+    KeepText,
+    Options,
+    Processes,
+    Ray,
+    ShardRows,
+    names_folder,
+    write_folder,
+)
 from .output import opened
 from .texts import as_they_come, read_texts
 
@@ -31,9 +44,11 @@ class Format(str, Enum):
     table = "table"
     jsonl = "jsonl"
     html = "html"
+    parquet = "parquet"
     spacy = "spacy"
 
 
+FOLDER_ONLY = (Format.parquet, Format.spacy)
 WRITERS: dict[Format, Callable] = {
     Format.table: write_table,
     Format.jsonl: write_jsonl,
@@ -57,9 +72,7 @@ def find(
         typer.Option(
             "--file",
             "-i",
-            exists=True,
-            dir_okay=False,
-            help="A file, each line a text; may be given several times.",
+            help="A file, each line a text, or a pattern; may be given several times.",
         ),
     ] = None,
     encoding: Annotated[
@@ -91,17 +104,29 @@ def find(
         ),
     ] = None,
     format: Annotated[
-        Format, typer.Option("--format", "-f", help="spacy writes a folder of DocBins.")
-    ] = Format.table,
+        Optional[Format],
+        typer.Option(
+            "--format",
+            "-f",
+            help="table by default; parquet in a folder. spacy are DocBins in a folder.",
+        ),
+    ] = None,
     matches: Annotated[
         bool, typer.Option("--matches", help="Show match scores and token values in html.")
     ] = False,
     output: Annotated[
-        Optional[Path],
+        Optional[str],
         typer.Option(
             "--output", "-o", help="File or folder to write; otherwise standard output."
         ),
     ] = None,
+    column: Column = None,
+    id: Id = None,
+    keep_text: KeepText = False,
+    shard_rows: ShardRows = None,
+    n_process: Processes = None,
+    ray: Ray = None,
+    gpus: Gpus = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -115,26 +140,52 @@ def find(
     """Print the entity mentions of texts, each with its score and its place in the text.
 
     Without texts and file, each line of standard input is a text. In the table, * marks
-    the entities: the flat segmentation.
+    the entities: the flat segmentation. With a folder as output, or an option that only a
+    folder takes, mentions are written in shards, and a run that was stopped goes on where
+    it was.
     """
-    files = file or []
-    if format is Format.spacy and output is None:
-        fail("--format spacy writes a folder. Name it with --output.")
+    place = None if output is None else Path(output)
+    options = Options(column, id, keep_text, shard_rows, n_process, ray, gpus)
+    shards = any(options) or names_folder(output) or format in FOLDER_ONLY
+    format = format or (Format.parquet if shards else Format.table)
+    if shards and place is None:
+        fail("This writes a folder. Name it with --output.")
+    if shards and format not in (*FOLDER_ONLY, Format.jsonl):
+        fail("A folder takes --format parquet, jsonl or spacy.")
+    if gpus and ray is None:
+        fail("--gpus are those of the actors of Ray. Write --ray local, or an address.")
     if matches and format is not Format.html:
         fail("--matches needs an HTML page. Write --format html.")
-    if output is not None and any(output.exists() and output.samefile(f) for f in files):
-        fail(f"{output} is also an input and would be overwritten. Name another --output.")
     try:
+        files = find_inputs(file) if file else []
+        if not shards:
+            check_files(files, place)
         nlp = load(model, thresholds="recall" if recall else None)
         spans_key = settle(nlp, model, threshold, kinds)
-        stream = read_texts(texts or [], files, encoding)
-        write_all(nlp, stream, spans_key, format, matches, output)
+        if shards:
+            assert place is not None
+            write_folder(nlp, texts or [], files, encoding, format.value, place, options)
+        else:
+            stream = read_texts(texts or [], files, encoding)
+            write_all(nlp, stream, spans_key, format, matches, place)
     except BrokenPipeError:  # the reader of standard output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, ShardsFailed) as error:
         fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def check_files(files: Iterable[Path], output: Optional[Path]) -> None:
+    """Raise ValueError for a file that is also the output, or that is not read by lines."""
+    for path in files:
+        if output is not None and output.exists() and output.samefile(path):
+            raise ValueError(
+                f"{output} is also an input and would be overwritten. Name another "
+                "--output."
+            )
+        if path.suffix == PARQUET:
+            raise ValueError(f"{path} is a table. Name a folder for it: --output out/")
 
 
 def settle(
@@ -175,14 +226,8 @@ def write_all(
     spans_key (str): Key of the mentions in doc.spans.
     format (Format): The output format.
     matches (bool): Whether an HTML page also shows match scores and token values.
-    output (Optional[Path]): File or folder to write; by default standard output.
+    output (Optional[Path]): File to write; by default standard output.
     """
-    if format is Format.spacy:
-        assert output is not None
-        with ShardWriter(output) as shards:
-            for doc in progress(find_mentions_of(nlp, texts), output):
-                shards.add(doc)
-        return
     write = partial(write_html, matches=nlp) if matches else WRITERS[format]
     with opened(output, whole=format is Format.html) as stream:
         write(progress(find_mentions_of(nlp, texts, stream), output), stream, spans_key)
