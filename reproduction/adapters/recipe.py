@@ -1,11 +1,11 @@
 """The settings on which an adapter depends."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import torch
 from thinc.api import get_torch_default_device
+
+from spacy_tommer.backbone.precision import has_bfloat16
 
 Precision = Literal["float32", "bfloat16"]
 AnyPrecision = Literal["auto", "float32", "bfloat16"]
@@ -41,10 +41,4 @@ class Recipe:
 
 def best_precision() -> Precision:
     """Choose bfloat16 where the processor computes in it, otherwise float32."""
-    if get_torch_default_device().type == "cuda":
-        able = torch.cuda.is_bf16_supported()
-    else:
-        info = Path("/proc/cpuinfo")
-        flags = set(info.read_text("utf-8").split()) if info.is_file() else set()
-        able = not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
-    return "bfloat16" if able else "float32"
+    return "bfloat16" if has_bfloat16(get_torch_default_device()) else "float32"
