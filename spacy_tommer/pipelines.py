@@ -112,7 +112,8 @@ def load_any(
     head, metadata = read_shipped(str(name))
     shipped = Config().from_disk(MODELS / str(name) / "config.cfg")
     nlp = build(shipped, overrides, head, **chosen)
-    nlp.meta.update(SHIPPED_META, name=f"mentions_{name}")
+    # The name of a package that `spacy package` writes must be an identifier.
+    nlp.meta.update(SHIPPED_META, name=f"mentions_{name}".replace("-", "_"))
     if {"transformer", "tommer"} <= set(nlp.component_names):
         spec = spec_of(nlp.get_pipe("transformer").model)
         attrs = nlp.get_pipe("tommer").model.attrs

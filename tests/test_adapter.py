@@ -9,7 +9,8 @@ import spacy
 import torch
 from conftest import TEXTS, add_backbone, make_model
 from numpy.testing import assert_allclose
-from peft import IA3Config, LoraConfig, get_peft_model
+from peft import IA3Config, LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from spacy.tokens import Doc
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
@@ -18,14 +19,23 @@ from spacy_tommer.backbone.sources import file_hash, joint_hash
 from spacy_tommer.backbone.states import read_states
 
 WORDS = ["Angela", "Merkel", "met", "the", "mayor", "of", "Paris"]
-TARGETS = {"bert": ["query", "value"], "llama": ["q_proj", "k_proj", "v_proj", "o_proj"]}
+TARGETS = {
+    "bert": ["query", "value"],
+    "llama": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "gpt2": ["c_attn", "c_proj"],
+}
 
 
 def save_adapter(folder, source, family, build=AutoModel, **settings):
     """Save an adapter with random weights, and return the adapted model."""
     network = build.from_pretrained(source)
     config = LoraConfig(
-        r=4, target_modules=TARGETS[family], init_lora_weights=False, **settings
+        **{
+            "r": 4,
+            "target_modules": TARGETS[family],
+            "init_lora_weights": False,
+            **settings,
+        }
     )
     torch.manual_seed(0)
     adapted = get_peft_model(network, config).eval()
@@ -59,6 +69,45 @@ def test_merged_states_are_those_of_the_adapted_model(family, tiny, tmp_path):
     assert not np.allclose(found, states_of(Backbone(tiny(family), [1])), atol=0.1)
     network = model.shims[0].cut.network
     assert not any("lora" in name for name, _ in network.named_parameters())
+
+
+@pytest.mark.parametrize(
+    "family, settings",
+    [
+        ("llama", {"lora_alpha": 7}),
+        ("llama", {"use_rslora": True, "rank_pattern": {"q_proj": 2}}),
+        ("gpt2", {"fan_in_fan_out": True}),
+    ],
+)
+def test_the_merged_weights_are_those_of_peft_to_the_bit(
+    family, settings, tiny, tmp_path, monkeypatch
+):
+    save_adapter(tmp_path / "lora", tiny(family), family, **settings)
+    network = AutoModel.from_pretrained(tiny(family))
+    expected = PeftModel.from_pretrained(network, tmp_path / "lora").merge_and_unload()
+    monkeypatch.setitem(sys.modules, "peft", None)
+    model = Backbone(tiny(family), [2], adapter=str(tmp_path / "lora"))
+    found = model.shims[0].get_cut().network.state_dict()
+    plain = Backbone(tiny(family), [2]).shims[0].get_cut().network.state_dict()
+    for name, weights in expected.state_dict().items():
+        assert torch.equal(found[name], weights)
+    assert sum(not torch.equal(found[name], plain[name]) for name in plain) >= 6
+
+
+def test_an_adapter_in_half_precision(tiny, tmp_path):
+    save_adapter(tmp_path / "lora", tiny("llama"), "llama")
+    path = tmp_path / "lora/adapter_model.safetensors"
+
+    def merged(convert):
+        weights = {name: convert(tensor) for name, tensor in load_file(path).items()}
+        save_file(weights, path)
+        model = Backbone(tiny("llama"), [1], adapter=str(tmp_path / "lora"))
+        return model.shims[0].get_cut().network.state_dict()
+
+    half, whole = merged(torch.Tensor.half), merged(torch.Tensor.float)
+    for name, weights in whole.items():
+        assert weights.dtype == half[name].dtype == torch.float32
+        assert torch.equal(weights, half[name])
 
 
 def test_an_adapter_of_a_model_that_generates_text(tiny, tmp_path):
@@ -149,7 +198,7 @@ def test_states_of_another_adapter_are_computed_anew(tiny, tmp_path):
     assert adapted.predict([doc]).doc_data[0] is not doc._.trf_data
 
 
-def test_errors_say_what_to_do(tiny, tmp_path, monkeypatch):
+def test_errors_say_what_to_do(tiny, tmp_path):
     folder = tmp_path / "lora"
     model = Backbone(tiny("bert"), [1], adapter=str(folder))
     with pytest.raises(ValueError, match=r"lacks adapter_config\.json and adapter_model"):
@@ -169,6 +218,42 @@ def test_errors_say_what_to_do(tiny, tmp_path, monkeypatch):
     assert json.loads((folder / "adapter_config.json").read_text())["peft_type"] == "IA3"
     with pytest.raises(ValueError, match="expected LORA"):
         model.initialize()
-    monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(ImportError, match=r"pip install 'spacy-tommer\[lora\]'"):
+    weights.write_bytes(weights.read_bytes()[:-9])
+    (folder / "adapter_config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"adapter_config\.json is damaged"):
+        model.initialize()
+    save_adapter(folder, tiny("bert"), "bert")
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors is cut off"):
+        model.initialize()
+
+
+@pytest.mark.parametrize(
+    "settings, reason",
+    [
+        ({"use_dora": True}, "`use_dora`"),
+        ({"alpha_pattern": {"query": 3}}, "`alpha_pattern`"),
+        ({"init_lora_weights": "pissa"}, "`init_lora_weights`"),
+        ({"modules_to_save": ["key"]}, r"has base_model\.model\..*key"),
+    ],
+)
+def test_an_adapter_that_is_more_than_a_product(settings, reason, tiny, tmp_path):
+    save_adapter(tmp_path / "lora", tiny("bert"), "bert", **settings)
+    model = Backbone(tiny("bert"), [1], adapter=str(tmp_path / "lora"))
+    with pytest.raises(ValueError, match=rf"{reason}.*merge_and_unload"):
+        model.initialize()
+
+
+def test_half_an_adapter(tiny, tmp_path):
+    save_adapter(tmp_path / "lora", tiny("bert"), "bert")
+    path = tmp_path / "lora/adapter_model.safetensors"
+    weights = load_file(path)
+    name = next(name for name in weights if "lora_A" in name)
+    rest = {other: tensor for other, tensor in weights.items() if other != name}
+    save_file(rest, path)
+    model = Backbone(tiny("bert"), [1], adapter=str(tmp_path / "lora"))
+    with pytest.raises(ValueError, match=f"lacks {name}"):
+        model.initialize()
+    save_file({**rest, name: weights[name][:3].clone()}, path)
+    with pytest.raises(ValueError, match="can be multiplied"):
         model.initialize()

@@ -16,6 +16,8 @@ from spacy.training import Example
 from thinc.api import Config
 
 import spacy_tommer
+from spacy_tommer.backbone.adapter import adapter_files
+from spacy_tommer.backbone.sources import file_hash, joint_hash
 from spacy_tommer.head.checkpoints import (
     MODELS,
     head_from_bytes,
@@ -161,6 +163,14 @@ def test_cards_tell_what_the_weights_say(name):
     assert f"{size:,} parameters" in card
     assert metadata["sha256"] in card
     assert metadata["backbone"] in card
+    adapter = MODELS / name / "adapter"
+    assert adapter.is_dir() == bool(metadata.get("adapter"))
+    if adapter.is_dir():
+        config, weights = adapter_files(Path(name))
+        assert config.parent == adapter and weights.stat().st_size < 20e6
+        own = card.partition("| backbone's SHA-256 | ")[2].partition(" ")[0]
+        hashes = [own, file_hash(config), file_hash(weights)]
+        assert joint_hash(hashes) == metadata["sha256"]
 
 
 @needs_minilm

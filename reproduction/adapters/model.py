@@ -13,7 +13,6 @@ from spacy.tokens import Doc
 from thinc.api import get_torch_default_device
 from torch import Tensor, nn
 
-from spacy_tommer.backbone.adapter import import_peft
 from spacy_tommer.backbone.language_model import CutModel, block_outputs, find_blocks
 from spacy_tommer.backbone.states import rows_of
 from spacy_tommer.backbone.windows import Pieces
@@ -30,6 +29,18 @@ ATTENTION = (
 WINDOW, STRIDE = 128, 96
 # Wordpieces that run through the model at once.
 BATCH_PIECES = 1024
+
+
+def import_peft() -> Any:
+    """Import peft. ImportError, with the line to run, is raised if it is not installed."""
+    try:
+        import peft
+    except ImportError as error:
+        raise ImportError(
+            "Adapters are trained with the package peft. Run: pip install "
+            "'spacy-tommer[lora]'"
+        ) from error
+    return peft
 
 
 def linear_layers(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
@@ -87,8 +98,15 @@ class AdaptedModel:
         return {name: weights for name, weights in named if weights.requires_grad}
 
     def save(self, folder: Any) -> None:
-        """Write the adapter to a folder, as peft does."""
-        self.adapted.save_pretrained(folder, save_embedding_layers=False)
+        """Write the adapter to a folder in half precision, as peft does."""
+        weights = {
+            name: weight.half()
+            for name, weight in self.adapted.state_dict().items()
+            if "lora_" in name
+        }
+        self.adapted.save_pretrained(
+            folder, state_dict=weights, save_embedding_layers=False
+        )
 
     def states(self, pieces: Pieces) -> Tensor:
         """Compute the states of the kept wordpieces.

@@ -21,7 +21,8 @@ def mentions(
         str, typer.Argument(help="Text for the card: what made the pipeline.")
     ],
 ) -> None:
-    """Write the head of mentions: config.cfg, head.safetensors and card.md."""
+    """Write the head of mentions: config.cfg, head.safetensors and card.md; and the adapter
+    of its backbone, if it has one."""
     ship_mentions(pipeline, name, data.read_text("utf-8"), command)
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+from safetensors import safe_open
 from spacy.language import Language
 from thinc.api import Config
 
+from spacy_tommer.backbone.shim import BackboneShim
 from spacy_tommer.entities.model import write as type_head_to_bytes
 from spacy_tommer.entities.shipped import FILE, reads
 from spacy_tommer.evaluation.pipes import require_pipe
@@ -16,14 +18,17 @@ from spacy_tommer.files import write_aside, write_text_aside
 from spacy_tommer.head.checkpoints import MODELS, head_to_bytes
 from spacy_tommer.head.model import get_head
 
+from ..adapters.shipping import adapter_card, check_adapter, copy_adapter
+
 MENTIONS_CARD = """# {name}
 
 Finds entity mentions in English text, nested and flat.
 
 | | |
 | --- | --- |
-| backbone | {backbone}, output of block {layer}, counted from 0 |
-| SHA-256 of its weights | `{sha256}` |
+| backbone | {backbone}, output of block {layer}, counted from 0, {passes} |
+| SHA-256 of its weights | `{sha256}`{adapter} |
+| precision | {precision} |
 | head | {parameters:,} parameters; rank {rank}, {hidden} hidden units |
 | mentions | of up to {max_length} units; a unit is a {unit} |
 | kinds | {kinds} |
@@ -33,7 +38,7 @@ Finds entity mentions in English text, nested and flat.
 
 ## Data
 
-{data}
+{data}{origin}
 ## Scores on the validation texts, on which the thresholds were chosen
 
 {tables}
@@ -56,8 +61,9 @@ Compares the mentions of `{name}` with definitions of types, for `tommer_zerosho
 
 | | |
 | --- | --- |
-| backbone | {backbone}, output of block {layer}, counted from 0, {passes} pass |
-| SHA-256 of its weights | `{sha256}` |
+| backbone | {backbone}, output of block {layer}, counted from 0, {passes} |
+| SHA-256 of its weights | `{sha256}`{adapter} |
+| precision | {precision} |
 | head | {parameters:,} parameters in half precision |
 | threshold | {threshold}; {chosen} |
 | training | `{command}`, seed 0 |
@@ -87,42 +93,72 @@ def ship_mentions(pipeline: Path, name: str, data: str, command: str) -> None:
         get_head(tommer.model),
         backbone=shim.name,
         sha256=shim.cut.sha256,
+        precision=shim.cut.precision,
         layer=str(shim.layers[-1]),
         unit=tommer.model.attrs["unit"],
+        passes=str(shim.passes),
+        adapter=name if shim.adapter else "",
     )
     folder = MODELS / name
-    check_name(folder, shim.name)
+    check_name(folder, shim)
+    check_adapter(shim)
+    card = mentions_card(nlp, name, data, command)
     folder.mkdir(exist_ok=True)
-    shipped_config(nlp).to_disk(folder / "config.cfg")
+    if shim.adapter:
+        copy_adapter(shim.adapter, folder / "adapter")
+    shipped_config(nlp, name).to_disk(folder / "config.cfg")
     write_aside(folder / "head.safetensors", lambda path: path.write_bytes(weights))
-    write_text_aside(folder / "card.md", mentions_card(nlp, name, data, command))
+    write_text_aside(folder / "card.md", card)
 
 
-def check_name(folder: Path, backbone: str) -> None:
-    """Refuse to put a head in the place of one on another backbone."""
+def about_states(shim: BackboneShim) -> dict[str, str]:
+    """Describe how a backbone computes states, for a card."""
+    return {
+        "backbone": shim.name,
+        "sha256": shim.get_cut().sha256,
+        "adapter": " (with its adapter)" if shim.adapter else "",
+        "precision": shim.get_cut().precision,
+        "passes": "1 pass" if shim.passes == 1 else f"{shim.passes} passes",
+    }
+
+
+def check_name(folder: Path, shim: BackboneShim) -> None:
+    """Refuse to put a head in the place of one on another backbone, or on the same with an
+    adapter and without."""
     path = folder / "config.cfg"
     if not path.is_file():
         return
     model = Config().from_disk(path)["components"]["transformer"]["model"]
-    if model["name"] != backbone:
+    former = origin_of(model["name"], model.get("adapter"))
+    new = origin_of(shim.name, shim.adapter)
+    if former != new:
         raise ValueError(
-            f"The shipped model {folder.name!r} reads {model['name']}, and this head reads "
-            f"{backbone}. Give it another name, or train it with --vars.backbone "
-            f"{model['name']}."
+            f"The shipped model {folder.name!r} reads {former}, and this head reads {new}. "
+            f"Give it another name, or train it with --vars.backbone {model['name']}."
         )
 
 
-def shipped_config(nlp: Language) -> Config:
-    """Keep of a pipeline's config what it takes to build it again."""
+def origin_of(backbone: str, adapter: Any) -> str:
+    """Say what states are from, whatever adapter it is."""
+    return f"{backbone} with an adapter" if adapter else backbone
+
+
+def shipped_config(nlp: Language, name: str) -> Config:
+    """Keep of a pipeline's config what it takes to build the part that finds mentions. An
+    adapter gets the name of the model, by which it is found on every machine."""
     config = nlp.config.interpolate()
     keep = {key: config["nlp"][key] for key in ("lang", "pipeline", "batch_size")}
-    components = config["components"]
+    keep["pipeline"] = [pipe for pipe in keep["pipeline"] if pipe != "tommer_zeroshot"]
+    components = {pipe: config["components"][pipe] for pipe in keep["pipeline"]}
     tommer = nlp.get_pipe("tommer")
     components["tommer"].update(
         threshold=tommer.threshold,
         flat_threshold=tommer.flat_threshold,
         operating_points=tommer.operating_points,
     )
+    backbone = components["transformer"]["model"]
+    if backbone.get("adapter"):
+        backbone["adapter"] = name
     return Config({"nlp": keep, "components": components})
 
 
@@ -141,13 +177,13 @@ def mentions_card(nlp: Language, name: str, data: str, command: str) -> str:
     settings["layer"] = shim.layers[-1]
     return MENTIONS_CARD.format(
         **settings,
+        **about_states(shim),
         name=name,
-        backbone=shim.name,
-        sha256=shim.cut.sha256,
         parameters=sum(p.numel() for p in head.parameters()),
         command=command,
         seed=nlp.config.interpolate()["training"]["seed"],
         data=data,
+        origin=adapter_card(shim.adapter) if shim.adapter else "",
         points="; ".join(
             f"{name}: `threshold = {point['threshold']}`, "
             f"`flat_threshold = {point['flat_threshold']}`"
@@ -191,16 +227,19 @@ def ship_types(pipeline: Path, name: str, chosen: str, command: str, data: str) 
     if not folder.is_dir():
         raise ValueError(f"There is no shipped model {name!r} whose mentions get types.")
     transformer = nlp.get_pipe("transformer")
+    shim = transformer.model.shims[0]
     head = zeroshot.model.shims[0]._model
     about = {
         **reads(transformer, zeroshot.model),
-        "backbone": transformer.model.shims[0].name,
+        "backbone": shim.name,
+        "precision": shim.cut.precision,
         "threshold": f"{threshold:g}",
     }
+    check_mentions(folder, about["sha256"])
     weights = type_head_to_bytes(head.half(), **about)
     write_aside(folder / FILE, lambda path: path.write_bytes(weights))
     card = TYPES_CARD.format(
-        **about,
+        **{**about, **about_states(shim)},
         name=name,
         chosen=chosen,
         command=command,
@@ -208,3 +247,22 @@ def ship_types(pipeline: Path, name: str, chosen: str, command: str, data: str) 
         parameters=sum(p.numel() for p in head.parameters()),
     )
     write_text_aside(folder / "types.md", card)
+
+
+def check_mentions(folder: Path, sha256: str) -> None:
+    """Raise ValueError if the mentions of a shipped model are read from other weights.
+
+    folder (Path): The folder of the model.
+    sha256 (str): SHA-256 of the weights that types are read from.
+    """
+    path = folder / "head.safetensors"
+    if not path.is_file():
+        return
+    with safe_open(path, "pt") as file:
+        other = file.metadata()["sha256"]
+    if other != sha256:
+        raise ValueError(
+            f"The mentions of {folder.name!r} are read from a backbone with the SHA-256 "
+            f"{other[:16]}, and these types from {sha256[:16]}. Export the mentions of the "
+            "same pipeline first."
+        )

@@ -7,14 +7,13 @@ from typing import Any, Optional
 
 import torch
 
+from ..backbone.adapter import MODELS
 from ..backbone.sources import install_line
 from ..backbone.spec import BackboneSpec
 from ..keys import MENTION
 from ..tensors import from_bytes, to_bytes
 from .head import MentionHead
 from .matching import MatchingSlot, ToM, as_slot
-
-MODELS = Path(__file__).parents[1] / "models"
 
 # Names of the released weights, and their names here.
 RELEASED = {
@@ -110,7 +109,8 @@ def read_shipped(name: str) -> tuple[MentionHead, dict[str, str]]:
 def check_backbone(
     metadata: dict[str, str], spec: BackboneSpec, layer: Optional[int], unit: str
 ) -> None:
-    """Raise ValueError for states that a shipped head was not trained on.
+    """Raise ValueError for states that a shipped head was not trained on. Its thresholds
+    hold in each precision, so that another one is no error.
 
     metadata (dict[str, str]): Metadata of the head.
     spec (BackboneSpec): The backbone that computes the states.
@@ -118,18 +118,24 @@ def check_backbone(
     unit (str): What a state represents: "token" or "piece".
     """
     if spec.sha256 != metadata["sha256"]:
+        adapter = metadata.get("adapter")
+        line = f'adapter = "{adapter}" in [components.transformer.model]'
+        get = f"Write {line}, and get" if adapter else "Get"
         raise ValueError(
             f"The head was trained on {metadata['backbone']} with weights of the "
             f"SHA-256 {metadata['sha256']}, and this backbone has other weights "
-            f"({spec.sha256 or 'of no known hash'}). Get the right ones with: "
+            f"({spec.sha256 or 'of no known hash'}). {get} the right ones with: "
             f"{install_line(metadata['backbone'])}"
         )
-    for name, value in (("layer", str(layer)), ("unit", unit)):
-        if value != metadata[name]:
+    # Heads of versions before 0.3.0 read states of one pass, and do not say it.
+    expected = {"passes": "1", **metadata}
+    found = {"layer": str(layer), "unit": unit, "passes": str(spec.passes)}
+    for name, value in found.items():
+        if value != expected[name]:
             raise ValueError(
-                f"The head was trained on {name} {metadata[name]} of its backbone, and the "
-                f"config asks for {name} {value}: see `layers` of the transformer, and "
-                "`layer` and `unit` of [components.tommer.model]."
+                f"The head was trained on {name} {expected[name]} of its backbone, and the "
+                f"config asks for {name} {value}: see `layers` and `passes` of the "
+                "transformer, and `layer` and `unit` of [components.tommer.model]."
             )
 
 
