@@ -1,12 +1,10 @@
 """Windows that are fed twice, against rows built here and given to transformers."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import spacy
 import torch
-from conftest import FAMILIES, POSITIONS, TEXTS, add_backbone, make_model
+from conftest import POSITIONS, TEXTS, add_backbone, make_model
 from numpy.testing import assert_allclose
 from spacy.tokens import Doc
 from test_matching import last_columns, rotated
@@ -14,7 +12,6 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_tommer.backbone.language_model import find_blocks
 from spacy_tommer.backbone.model import Backbone, cut_model
 from spacy_tommer.backbone.passes import Frame
 from spacy_tommer.backbone.states import read_attention, read_states
@@ -244,74 +241,3 @@ def test_empty_docs(tiny):
 def test_other_numbers_of_passes(passes, tiny):
     with pytest.raises(ValueError, match=f"`passes` .* is {passes}, expected"):
         Backbone(tiny("llama"), [1], passes=passes)
-
-
-def mlp_widths(nlp, texts):
-    """How many columns the MLPs of the first and the last block see in each batch."""
-    widths = []
-    blocks = find_blocks(cut_model(nlp.get_pipe("transformer").model).network)
-    for block in (blocks[0], blocks[-1]):
-        seen = []
-        first_part = next(block.mlp.children())
-        first_part.register_forward_pre_hook(partial(keep_width, seen))
-        widths.append(seen)
-    list(nlp.pipe(texts))
-    return widths
-
-
-def keep_width(seen, module, inputs):
-    seen.append(inputs[0].shape[1])
-
-
-MIXED = ["Hi", *TEXTS, "", f"{TEXTS[0]} {TEXTS[1]}", " \n ", "a " * 100, "Paris"]
-LLAMA_LIKE = [
-    ("llama", {}),
-    ("llama", {"num_key_value_heads": 1}),
-    ("llama", {"head_dim": 12, "attention_bias": True}),
-    ("mistral", {}),
-    ("mistral", {"sliding_window": 5}),
-    ("qwen2", {"num_key_value_heads": 2}),
-    ("qwen2", {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}),
-]
-
-
-@pytest.mark.parametrize("family, settings", LLAMA_LIKE)
-def test_the_last_block_leaves_out_the_first_copy(family, settings, tmp_path, monkeypatch):
-    """With states like those of the same block where others stand above it."""
-    monkeypatch.setitem(FAMILIES, "qwen2", FAMILIES["llama"])
-    folder = make_model(tmp_path, family, initializer_range=0.1, **settings)
-    _, expected = annotate(folder, MIXED, layers=(0, 1, 2))
-    for layer in (0, 1):
-        nlp, docs = annotate(folder, MIXED, layers=(layer,))
-        for doc, whole in zip(docs, expected):
-            states = (read_states(one, layer, "piece").dataXd for one in (doc, whole))
-            assert_allclose(*states, atol=1e-5)
-    nlp, _ = annotate(folder, [])
-    first, last = mlp_widths(nlp, MIXED)
-    assert len(first) > 1 and all(a > b for a, b in zip(first, last))
-    nlp, _ = annotate(folder, [])
-    first, last = mlp_widths(nlp, TEXTS[:1])
-    assert first[0] > 2 * last[0]
-
-
-@pytest.mark.parametrize("family, settings", [("gpt2", {}), ("llama", {"passes": 1})])
-def test_other_last_blocks_compute_everything(family, settings, tiny):
-    nlp, docs = annotate(tiny(family), MIXED, **settings)
-    _, expected = annotate(tiny(family), MIXED, **settings, layers=(0, 1, 2))
-    for doc, whole in zip(docs, expected):
-        states = (read_states(one, 1, "piece").dataXd for one in (doc, whole))
-        assert_allclose(*states, atol=1e-5, rtol=1e-5)
-    first, last = mlp_widths(nlp, MIXED)
-    assert first == last
-
-
-def test_a_pass_that_fails_leaves_the_block_as_it_was(tiny, monkeypatch):
-    nlp, _ = annotate(tiny("llama"), TEXTS[:1])
-    network = cut_model(nlp.get_pipe("transformer").model).network
-    with monkeypatch.context() as patch:
-        patch.setattr(network.layers[-1].mlp, "forward", lambda states: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            nlp(TEXTS[1])
-    for module in network.modules():
-        assert not module._forward_hooks and not module._forward_pre_hooks
-        assert "forward" not in vars(module) or module is network.layers[-1].mlp

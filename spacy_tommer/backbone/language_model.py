@@ -5,7 +5,7 @@ Axis letters: B rows of a batch; T wordpieces of a row, padded; K kept wordpiece
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -23,9 +23,11 @@ from transformers.utils import logging
 from .. import tensors
 from .adapter import adapter_files, merge_adapter
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
-from .passes import Frame, feed_twice, outputs_from
+from .last_block import outputs_at
+from .passes import Frame, feed_twice
 from .precision import Precision, Wanted, lower, resolve
 from .sources import file_hash, joint_hash, weights_hash
+from .spec import Unit
 from .windows import Pieces, limit_pieces, tokenize_windows
 
 # Wordpieces that run through the model at once: enough to keep the cores busy, and few
@@ -158,15 +160,18 @@ class CutModel:
         tokenizer = Tokenizer.from_str(metadata["tokenizer"])
         return cls(network, tokenizer, metadata["sha256"], passes)
 
-    def tokenize(self, docs: Sequence[Doc], window: int, stride: int) -> Pieces:
+    def tokenize(
+        self, docs: Sequence[Doc], window: int, stride: int, unit: Unit = "piece"
+    ) -> Pieces:
         """Tokenize Docs into the rows that the model reads.
 
         docs (Sequence[Doc]): Docs that are not empty.
         window (int): Tokens in a window.
         stride (int): Tokens from the start of one window to the next.
+        unit (str): Which wordpieces are kept, as for `tokenize_windows`.
         RETURNS (Pieces): The rows, and the wordpieces in them that are kept.
         """
-        pieces = tokenize_windows(self.tokenizer, docs, window, stride, self.overlap)
+        pieces = tokenize_windows(self.tokenizer, docs, window, stride, self.overlap, unit)
         return pieces if self.passes == 1 else feed_twice(pieces, self.frame)
 
     def states(
@@ -202,9 +207,9 @@ class CutModel:
             for batch in pieces.batches(BATCH_PIECES):
                 arrays = pieces.padded(batch, self.pad)
                 ids, mask, kept, cells = (torch.from_numpy(x).to(device) for x in arrays)
-                columns = pieces.column[arrays[2]]
-                first = int(columns.min(initial=ids.shape[1])) if self.passes > 1 else 0
-                with outputs_from(blocks[-1], first):
+                with ExitStack() as stack:
+                    if attention is None:
+                        stack.enter_context(outputs_at(blocks[-1], cells, ids.shape))
                     self.network(input_ids=ids, attention_mask=mask)
                 for layer in layers:
                     states[layer][kept] = outputs[layer].flatten(0, 1)[cells].float()

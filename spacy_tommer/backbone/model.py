@@ -17,7 +17,7 @@ from .language_model import CutModel
 from .precision import Wanted, check_precision
 from .shim import BackboneShim
 from .sources import find_config
-from .spec import BackboneSpec
+from .spec import BackboneSpec, Unit
 from .states import BackboneData, tokens_checksum
 
 
@@ -31,6 +31,7 @@ def Backbone(
     max_length: int = 25,
     adapter: Optional[str] = None,
     precision: Wanted = "float32",
+    unit: Unit = "piece",
 ) -> Model[list[Doc], FullTransformerBatch]:
     """Build a frozen model that returns the outputs of some blocks of a language model.
 
@@ -50,13 +51,15 @@ def Backbone(
         other matching scores (appendix D): "queries_keys" for spacy_tommer.LTQK.v1, or
         "scores" for spacy_tommer.LCAttn.v1.
     max_length (int): How many tokens, its own included, a token has attention scores for.
-    adapter (Optional[str]): Folder of a LoRA adapter, as peft saves it, that is merged into
-        the weights when they are loaded. States of another adapter are those of another
-        backbone.
+    adapter (Optional[str]): Folder of a LoRA adapter, as peft saves it, or the name of a
+        shipped model that has one. It is merged into the weights when they are loaded.
+        States of another adapter are those of another backbone.
     precision (str): The precision that the model computes in: "float32"; "bfloat16";
         "int8", in which its linear layers multiply integers (torchao); or "auto", which is
         bfloat16 where the processor computes in it, otherwise float32. States are returned,
         and weights saved, in float32.
+    unit (str): "piece" to return the state of every wordpiece; "token" to return those of
+        the last wordpiece of each token, so that the last block computes no others.
     RETURNS (Model[List[Doc], FullTransformerBatch]): The model. Its predictions hold, for
         each Doc, one row per wordpiece and layer. ValueError is raised for settings out of
         range.
@@ -83,6 +86,10 @@ def Backbone(
             f"`stride` be {max_length - 1} or more."
         )
     check_precision(precision)
+    if unit not in ("token", "piece"):
+        raise ValueError(
+            f"`unit` of spacy_tommer.Backbone.v1 is {unit!r}, expected token or piece."
+        )
     model = BackboneModel(
         "backbone",
         forward,
@@ -94,6 +101,7 @@ def Backbone(
             "passes": passes,
             "attention": attention,
             "max_length": max_length,
+            "unit": unit,
         },
         shims=[BackboneShim(name, layers, passes, adapter, precision)],
     )
@@ -137,8 +145,9 @@ def forward(
 
 
 def read_at(model: Model, docs: Sequence[Doc], layer: Optional[int]) -> list[BackboneData]:
-    """Compute the states of Docs at one block, which may be deeper than `layers`. If the
-    model holds fewer blocks, they are loaded, and saved with it from then on.
+    """Compute the states of all wordpieces of Docs at one block, which may be deeper than
+    `layers`. If the model holds fewer blocks, they are loaded, and saved with it from then
+    on.
 
     model (Model): A model of the architecture Backbone.v1.
     docs (Sequence[Doc]): The Docs, which are not modified.
@@ -154,7 +163,9 @@ def read_at(model: Model, docs: Sequence[Doc], layer: Optional[int]) -> list[Bac
             "another `definition_layer` in [components.tommer_zeroshot.model]."
         )
     cut = cut_model(model, layer + 1)
-    spec = replace(spec_of(model), layers=(layer,), attention=None, max_length=0)
+    spec = replace(
+        spec_of(model), layers=(layer,), attention=None, max_length=0, unit="piece"
+    )
     return find_states(docs, cut, spec, model.ops)
 
 
@@ -188,6 +199,7 @@ def spec_of(model: Model) -> BackboneSpec:
         max_length=attrs["max_length"] if attrs["attention"] == "scores" else 0,
         heads=cut.heads,
         precision=cut.precision,
+        unit=attrs["unit"],
     )
 
 
@@ -240,7 +252,7 @@ def compute_states(
     RETURNS (list[BackboneData]): The states of each Doc.
     """
     with COMPUTING:
-        pieces = cut.tokenize(docs, spec.window, spec.stride)
+        pieces = cut.tokenize(docs, spec.window, spec.stride, spec.unit)
         made = cut.states(pieces, spec.layers, spec.attention, spec.max_length)
     arrays, attention = ([torch2xp(array, ops=ops) for array in part] for part in made)
     data = []
@@ -251,7 +263,7 @@ def compute_states(
         if attention:
             output["attention"] = [array[None, part] for array in attention]
         checksum = tokens_checksum(doc)
-        data.append(BackboneData(wordpieces, output, align, spec, checksum=checksum))
+        data.append(BackboneData(wordpieces, output, align, spec, spec.unit, checksum))
     return data
 
 

@@ -4,15 +4,10 @@ the whole window (Just Pass Twice, arXiv 2604.05158; echo embeddings, arXiv 2402
 Axis letters: R rows, each a window or a part of one.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
-from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from .windows import Ints, Pieces
 
@@ -95,33 +90,3 @@ def feed_twice(pieces: Pieces, frame: Frame) -> Pieces:
         column=pieces.column + shift[pieces.row],
         units=pieces.units + moved,
     )
-
-
-# Modules of a Llama-like block that work on each position alone, except keys and values.
-PARTS = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
-LLAMA_LIKE = {*PARTS, "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}
-
-
-@contextmanager
-def outputs_from(block: nn.Module, column: int) -> Iterator[None]:
-    """Make a block compute its outputs from one column on. Earlier outputs are undefined;
-    keys and values are computed for all columns. A block that is not Llama-like computes
-    everything.
-
-    block (nn.Module): The block.
-    column (int): First column whose outputs are read.
-    """
-
-    def cut(part: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-        return inputs[0][:, column:]
-
-    def fill(part: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        return pad(output, (0, 0, column, 0))
-
-    modules = dict(block.named_modules())
-    with ExitStack() as stack:
-        if column and modules.keys() >= LLAMA_LIKE:
-            for part in (modules[name] for name in PARTS):
-                stack.callback(part.register_forward_pre_hook(cut).remove)
-                stack.callback(part.register_forward_hook(fill).remove)
-        yield

@@ -1,10 +1,12 @@
 """The description of a backbone that is kept with its states."""
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Literal, Optional
 
 from .attention import Attention, Heads
 from .precision import Precision
+
+Unit = Literal["token", "piece"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class BackboneSpec:
         0 without scores.
     heads (tuple[int, int, int]): Query heads, key heads, and width of a head.
     precision (str): The precision that the model computes in.
+    unit (str): "piece", or "token" if only the last wordpiece of each token is kept.
     """
 
     sha256: str = ""
@@ -33,6 +36,7 @@ class BackboneSpec:
     max_length: int = 0
     heads: Heads = (1, 1, 1)
     precision: Precision = "float32"
+    unit: Unit = "piece"
 
     def layer(self, wanted: Optional[int]) -> Optional[int]:
         """Resolve the `layer` setting of a component that reads one block.

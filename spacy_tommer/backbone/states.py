@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Optional
+from typing import Any, Optional
 from zlib import crc32
 
 import numpy as np
@@ -14,9 +14,7 @@ from spacy_transformers.pipeline_component import install_extensions
 from thinc.types import Ragged
 from thinc.util import get_array_module
 
-from .spec import BackboneSpec
-
-Unit = Literal["token", "piece"]
+from .spec import BackboneSpec, Unit
 
 # White space at the start of a wordpiece, as tokenizers write it: byte-level BPE (space,
 # line feed, tab) and SentencePiece.
@@ -110,7 +108,8 @@ def read_states(doc: Doc, layer: Optional[int] = None, unit: Unit = "token") -> 
     if unit == "piece" and isinstance(data, BackboneData) and data.unit == "token":
         raise ValueError(
             "The Doc carries one state per token, and the head reads wordpieces. "
-            'Write `unit = "piece"` in the corpus that caches them.'
+            'Write `unit = "piece"` in [components.transformer.model], and in the corpus '
+            "if it caches them."
         )
     check_tokens(doc)
     rows, lengths = unit_rows(data, unit)

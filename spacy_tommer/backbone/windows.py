@@ -16,6 +16,8 @@ from spacy_transformers.data_classes import WordpieceBatch
 from thinc.types import Ragged
 from tokenizers import Encoding, Tokenizer
 
+from .spec import Unit
+
 Ints = NDArray[np.int64]
 
 
@@ -132,6 +134,7 @@ def tokenize_windows(
     window: int,
     stride: int,
     overlap: int,
+    unit: Unit = "piece",
 ) -> Pieces:
     """Tokenize Docs by windows. Nothing is truncated: a window with too many wordpieces
     becomes several overlapping rows.
@@ -146,6 +149,7 @@ def tokenize_windows(
     stride (int): Tokens from the start of one window to the next.
     overlap (int): How many wordpieces of the previous row a row repeats, if a window has
         too many for one row.
+    unit (str): "piece" to keep all these wordpieces; "token" for the last of each token.
     """
     texts: list[str] = []
     text_offset: list[int] = []  # of each window, in the texts of all Docs
@@ -200,6 +204,11 @@ def tokenize_windows(
     bare, cover = bare[covered], cover[covered]
     indices = np.insert(indices, np.cumsum(counts)[bare], cover)
     counts[bare] = 1
+
+    if unit == "token":
+        final = indices[np.cumsum(counts)[counts > 0] - 1]
+        used, indices = np.unique(final, return_inverse=True)
+        kept, owner, counts = kept[used], owner[used], np.minimum(counts, 1)
 
     doc_bounds = np.searchsorted(owner, token_offset)
     align_bounds = np.concatenate(([0], np.cumsum(counts)))[token_offset]
