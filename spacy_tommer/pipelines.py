@@ -11,6 +11,7 @@ from spacy_transformers.layers.listener import TransformerListener
 from thinc.api import Config, Model
 
 from .backbone.model import backbone_name, spec_of
+from .backbone.precision import check_precision
 from .head.checkpoints import (
     MODELS,
     check_backbone,
@@ -69,6 +70,7 @@ def load(
     """
     config = util.dict_to_dot(config or {})
     if precision is not None:
+        check_precision(precision)
         config["components.transformer.model.precision"] = precision
     nlp = load_any(name, disable=disable, exclude=exclude, overrides=config)
     if thresholds is not None:

@@ -115,6 +115,22 @@ def test_recall(model, tmp_path):
     assert "no thresholds 'recall'" in error
 
 
+def test_precision(model):
+    """Only the scores move, by little."""
+    found, lower = (
+        json.loads(run(TEXTS[0], "--model", model, "--format", "jsonl", *args)[0])
+        for args in ((), ("--precision", "bfloat16"))
+    )
+    places, scores = (
+        [[span[key] for span in one["mentions"]] for one in (found, lower)]
+        for key in ("start_char", "score")
+    )
+    assert places[0] == places[1] and scores[0] != scores[1]
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)
+    _, error = run("x", "--model", model, "--precision", "half", code=2)
+    assert "'half', expected one of float32, bfloat16, int8, auto" in error
+
+
 def test_kinds(make_nlp, examples, tmp_path, model):
     kinds = ["NAME", "TERM", "PHRASE", "Gene"]
     settings = {"@architectures": "spacy_tommer.Tommer.v1", "kinds": kinds}

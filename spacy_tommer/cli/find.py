@@ -85,6 +85,14 @@ def find(
             "--model", "-m", help="Name of a shipped model, or the folder of a pipeline."
         ),
     ] = "minilm",
+    precision: Annotated[
+        Optional[str],
+        typer.Option(
+            "--precision",
+            "-p",
+            help="What the backbone computes in: float32, bfloat16, int8 or auto.",
+        ),
+    ] = None,
     threshold: Annotated[
         Optional[float],
         typer.Option(
@@ -152,15 +160,14 @@ def find(
         fail("This writes a folder. Name it with --output.")
     if shards and format not in (*FOLDER_ONLY, Format.jsonl):
         fail("A folder takes --format parquet, jsonl or spacy.")
-    if gpus and ray is None:
-        fail("--gpus are those of the actors of Ray. Write --ray local, or an address.")
     if matches and format is not Format.html:
         fail("--matches needs an HTML page. Write --format html.")
     try:
         files = find_inputs(file) if file else []
         if not shards:
             check_files(files, place)
-        nlp = load(model, thresholds="recall" if recall else None)
+        points = "recall" if recall else None
+        nlp = load(model, thresholds=points, precision=precision)
         spans_key = settle(nlp, model, threshold, kinds)
         if shards:
             assert place is not None
