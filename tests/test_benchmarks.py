@@ -1,14 +1,17 @@
 """The smallest run of each benchmark, on a tiny backbone: they run, and say what they
 should. What they measure is not tested."""
 
+import json
 import random
 import re
 import shlex
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import spacy
+import torch
 from click.testing import CliRunner as ClickRunner
 from conftest import TEXTS
 from run_verb import run_verb
@@ -17,6 +20,8 @@ from spacy.util import load_config
 
 from spacy_tommer.entities.head import TypeHead
 from spacy_tommer.entities.model import set_type_head
+from spacy_tommer.head.head import MentionHead
+from spacy_tommer.head.matching import ToM
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -184,3 +189,174 @@ def test_gliner():
     found = [{(0, 1, "a"), (2, 3, "b")}, set()]
     measures = gliner.score(found, [{(0, 1, "a")}, {(4, 5, "a")}])
     assert (measures["p"], measures["r"]) == (0.5, 0.5)
+
+
+def test_dense_scores_are_those_of_the_band():
+    from benchmarks.dense_scores import DenseScores
+
+    torch.manual_seed(0)
+    dense, head = DenseScores(8, 4, 3), MentionHead(8, ToM(8, 4, 3))
+    weights = {f"matching.{name}": getattr(dense, name) for name in ("query", "key")}
+    weights |= {"mixing": dense.mixing}
+    weights |= {f"value.{name}": one for name, one in dense.value.named_parameters()}
+    head.load_state_dict(weights)
+    states, lengths = torch.randn(2, 6, 8), torch.tensor([6, 4])
+    with torch.inference_mode():
+        logits = dense(states, lengths)
+        band = head(torch.cat([states[0], states[1, :4]]), lengths)[..., 0]
+    # Ends, starts and texts of all spans, as rows and columns of the band.
+    text, end, start = torch.isfinite(logits).nonzero().T
+    assert len(text) == torch.isfinite(band).sum() == 15 + 9
+    torch.testing.assert_close(logits[text, end, start], band[text * 6 + end, end - start])
+
+
+def test_texts_of_all_lengths_have_the_same_words():
+    from benchmarks.one_peer import WORD, make_texts
+
+    short, long = make_texts(15, 600), make_texts(200, 600)
+    assert [len(short), len(long)] == [40, 3]
+    assert "".join(short).replace(" ", "") == "".join(long).replace(" ", "")
+    assert sorted(len(WORD.findall(text)) for text in long) == [133, 200, 267]
+    assert [len(WORD.findall(text)) for text in make_texts(700, 600)] == [700]
+
+
+def test_one_peer(monkeypatch, capsys):
+    from benchmarks import one_peer
+
+    seen = []
+
+    def run(texts):
+        seen.append(len(texts))
+        if len(texts[0]) > 1000:
+            raise ValueError("too long\nby far")
+
+    monkeypatch.setattr(one_peer.signal, "alarm", lambda seconds: None)
+    monkeypatch.setattr(one_peer, "LEAST_SECONDS", 0.0001)
+    monkeypatch.setattr(one_peer, "PEERS", {"fast": lambda: run, "lacking": lambda: 1 / 0})
+    one_peer.measure("fast", 300, ["tweet", "page"])
+    one_peer.measure("lacking", 300, ["tweet"])
+    printed = capsys.readouterr()
+    loaded, tweet, page, lacking = map(json.loads, printed.out.splitlines())
+    assert loaded["loading"] > 0 and 0 < loaded["memory"] <= tweet["memory"]
+    assert tweet["length"] == "tweet" and tweet["speed"] > 0
+    assert seen[:3] == [1, 10, 20]
+    assert page == {"length": "page", "failed": "ValueError: too long"}
+    assert lacking == {"left_out": "ZeroDivisionError: division by zero"}
+    assert printed.err.splitlines() == [one_peer.MARK] * 3
+
+
+def test_a_peer_runs_in_a_process_of_its_own():
+    from benchmarks import peers
+
+    measured = peers.run_peer("unknown", 1, 100, ["tweet"])
+    assert measured.left_out == "KeyError: 'unknown'"
+    assert not measured.values and not measured.speeds
+
+
+def test_what_a_peer_reports_is_read():
+    from benchmarks import peers
+
+    log = f"""import time:  9000000 | 9000000 | before
+{peers.MARK}
+import time:   200000 |     200000 |   numpy
+import time:   300000 |     500000 | torch
+a warning
+{peers.MARK}
+import time:  7000000 | 7000000 | after"""
+    lines = [
+        {"loading": 2.5, "memory": 100.0},
+        {"length": "tweet", "speed": 10.0, "memory": 120.0},
+    ]
+    lengths = ["tweet", "page", "document"]
+    measured = peers.read(lines, log, -14, lengths)
+    expected = {"imports": 0.5, "load": 2.0, "loaded": 100.0, "peak": 120.0}
+    assert measured.values == pytest.approx(expected)
+    assert measured.speeds == {"tweet": 10.0}
+    assert measured.failed == {
+        "page": "takes more than 90 seconds",
+        "document": "not tried after that",
+    }
+    assert not measured.left_out
+    assert peers.read([], "a\nMemoryError\n", 1, []).left_out == "MemoryError"
+
+
+def test_peers(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    from benchmarks import peers
+
+    tried = []
+
+    def run_peer(name, threads, words, lengths):
+        tried.append((name, threads, words, lengths))
+        if name == "gliner-small":
+            return peers.Measured(left_out="ImportError: none")
+        speed = {"minilm-float32": 1000.0, "spacy-ner": 1500.0}[name] * len(tried)
+        measured = peers.Measured({"imports": 2.0, "load": 0.5, "loaded": 300, "peak": 400})
+        measured.speeds = {"tweet": speed}
+        if "page" in lengths:
+            measured.failed = {"page": "too long"}
+        return measured
+
+    monkeypatch.setattr(peers, "run_peer", run_peer)
+    options = {"peers": "minilm-float32,gliner-small,spacy-ner", "lengths": "tweet,page"}
+    peers.main(**options, threads="1", texts=4, repeats=2, output=tmp_path / "out")
+    assert [(name, lengths) for name, _, _, lengths in tried] == [
+        ("minilm-float32", ["tweet", "page"]),
+        ("gliner-small", ["tweet", "page"]),
+        ("spacy-ner", ["tweet", "page"]),
+        ("minilm-float32", ["tweet"]),
+        ("spacy-ner", ["tweet"]),
+    ]
+    assert {(threads, words) for _, threads, words, _ in tried} == {(1, 100)}
+    text = (tmp_path / "out/peers.md").read_text()
+    assert capsys.readouterr().out.strip() == text.strip()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    # The medians of 1,000 and 4,000, of 4,500 and 7,500, and of their ratios.
+    assert rows[2] == "| minilm-float32 | 1 | 2,500 (1.00) |  | 2.0 | 0.50 | 300 | 400 |"
+    assert rows[3] == "| spacy-ner | 1 | 6,000 (3.19) |  | 2.0 | 0.50 | 300 | 400 |"
+    assert len(rows) == 4
+    assert "- gliner-small is left out. ImportError: none" in text
+    assert text.count("too long.") == 2
+    assert (tmp_path / "out/peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_peers_are_named(capsys):
+    from typer import BadParameter
+
+    from benchmarks import peers
+
+    with pytest.raises(BadParameter, match="'minilm' is no peer, expected minilm-float32"):
+        peers.main(peers="minilm")
+
+
+def test_peers_find_spans(nlp, tmp_path):
+    from benchmarks import peer_pipelines
+
+    nlp.to_disk(tmp_path / "nlp")
+    peer_pipelines.load_shipped(str(tmp_path / "nlp"), "float32")(TEXTS)
+    peer_pipelines.load_span_finder()(TEXTS)
+
+
+def test_hidden_packages_have_no_entry_points(monkeypatch):
+    from benchmarks.hidden import hide
+
+    def factories():
+        found = metadata.entry_points(group="spacy_factories")
+        return {one.name for one in found}
+
+    monkeypatch.setattr(metadata, "distributions", metadata.distributions)
+    before = factories()
+    hide(["spacy-tommer"])
+    assert {name for name in before if "tommer" in name} == before - factories()
+    assert "tommer" in before and "transformer" in factories()
+
+
+def test_imports(monkeypatch, capsys):
+    from benchmarks import imports
+
+    plain, plugin = [[2.0, 90, 0], [4.0, 200, 0]], [[2.0, 90, 0], [5.0, 210, 7]]
+    monkeypatch.setattr(imports, "run", lambda hidden: plain if hidden else plugin)
+    imports.main(runs=2)
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert rows[0] == "| after `import spacy` | with the plugin | 2.000 | 1.000 | 90 | 0 |"
+    assert rows[2].endswith("| with the plugin | 5.000 | 1.250 | 210 | 7 |")

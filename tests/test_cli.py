@@ -115,20 +115,25 @@ def test_recall(model, tmp_path):
     assert "no thresholds 'recall'" in error
 
 
-def test_precision(model):
-    """Only the scores move, by little."""
-    found, lower = (
-        json.loads(run(TEXTS[0], "--model", model, "--format", "jsonl", *args)[0])
-        for args in ((), ("--precision", "bfloat16"))
-    )
-    places, scores = (
-        [[span[key] for span in one["mentions"]] for one in (found, lower)]
-        for key in ("start_char", "score")
-    )
-    assert places[0] == places[1] and scores[0] != scores[1]
-    assert scores[0] == pytest.approx(scores[1], abs=0.05)
-    _, error = run("x", "--model", model, "--precision", "half", code=2)
+def test_precision(model, tmp_path):
+    args = (*TEXTS, "--model", model, "--format", "jsonl")
+    out = {}
+    for precision in ("float32", "bfloat16"):
+        shown, _ = run(*args, "--precision", precision)
+        folder = tmp_path / precision
+        run(*args, "--precision", precision, "--output", f"{folder}/")
+        nlp = spacy_tommer.load(model, precision=precision)
+        lines = (folder / "texts-00000.jsonl").read_text("utf-8").splitlines()
+        out[precision] = [json.loads(line)["mentions"] for line in shown.splitlines()]
+        assert [json.loads(line)["mentions"] for line in lines] == out[precision]
+        for doc, found in zip(nlp.pipe(TEXTS), out[precision], strict=True):
+            scores = doc.spans["mentions"].attrs["scores"]
+            assert [mention["score"] for mention in found] == pytest.approx(scores)
+    assert out["float32"] != out["bfloat16"]
+    assert run(*args)[0] == run(*args, "--precision", "float32")[0]
+    _, error = run(*args, "--precision", "half", code=2)
     assert "'half', expected one of float32, bfloat16, int8, auto" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_kinds(make_nlp, examples, tmp_path, model):

@@ -1,7 +1,5 @@
 """The precision of a backbone: states, what is saved, settings, caches and batches."""
 
-import sys
-
 import numpy as np
 import pytest
 import spacy
@@ -9,9 +7,11 @@ import torch
 from conftest import FAMILIES, TEXTS, add_backbone, needs_minilm
 from spacy.tokens import Doc
 from torch import nn
+from torch.torch_version import TorchVersion
 
 import spacy_tommer
 from spacy_tommer.backbone import precision
+from spacy_tommer.backbone.int8 import Int8Linear
 from spacy_tommer.backbone.language_model import find_blocks
 from spacy_tommer.backbone.model import Backbone, read_at, spec_of
 from spacy_tommer.backbone.states import read_attention, read_states
@@ -30,8 +30,9 @@ SENTENCES = [
 ]
 
 
-def needs_torchao() -> None:
-    pytest.importorskip("torchao.quantization", reason="torchao is not installed")
+needs_int8 = pytest.mark.skipif(
+    torch.__version__ < (2, 4), reason="this torch multiplies no integers on the CPU"
+)
 
 
 def states(model, words: str = TEXTS[0]):
@@ -70,19 +71,72 @@ def test_positions_stay_in_float32(tiny):
     assert buffers["rotary_emb.inv_freq"].dtype == torch.float32
 
 
+@needs_int8
 @pytest.mark.parametrize("family", ["bert", "mpnet", "llama"])
 def test_int8_multiplies_integers_in_the_blocks(tiny, family):
-    needs_torchao()
     model = Backbone(tiny(family), [1], precision="int8")
     assert states(model).dtype == "float32"
     blocks = find_blocks(model.shims[0].cut.network)
-    linear = [module for module in blocks.modules() if isinstance(module, nn.Linear)]
-    assert linear and {layer.weight.qdata.dtype for layer in linear} == {torch.int8}
+    layers = [module for module in blocks.modules() if hasattr(module, "weight")]
+    linear = [layer for layer in layers if layer.weight.dim() == 2]
+    assert linear and {layer.weight.dtype for layer in linear} == {torch.int8}
 
 
+@needs_int8
+def test_an_int8_layer_by_hand():
+    linear = nn.Linear(4, 2)
+    # Weights that are 127 steps of 0.5 and of 0.25 at most, and inputs of which the largest
+    # and the smallest are 254 steps of 0.5 apart, so that nothing is rounded.
+    linear.weight.data = torch.tensor([[63.5, -1.0, 0.5, 20.0], [0.25, 31.75, -3.0, 0.0]])
+    inputs = torch.tensor([[[130.0, 3.0, 4.0, 5.5]], [[-2.0, -2.0, -2.0, -2.0]]])
+    with torch.inference_mode():
+        layer = Int8Linear(linear)
+        assert torch.allclose(layer(inputs), linear(inputs))
+        assert layer(inputs[:0]).shape == (0, 1, 2)
+        linear.bias = None
+        assert torch.allclose(Int8Linear(linear)(inputs), linear(inputs))
+        # Of a step of 2 and a middle of 1, the inputs are -127, 127, and 0 twice.
+        rounded = Int8Linear(linear)(torch.tensor([[-253.0, 255.0, 0.1, 1.9]]))
+        assert torch.allclose(rounded, linear(torch.tensor([[-253.0, 255.0, 1.0, 1.0]])))
+
+
+@needs_int8
+def test_an_int8_layer_is_nearly_linear():
+    torch.manual_seed(0)
+    linear = nn.Linear(64, 24)
+    inputs = torch.randn(3, 50, 64) + 2
+    with torch.inference_mode():
+        expected = linear(inputs)
+        for largest, most in ((127, 0.01), (63, 0.015)):
+            layer = Int8Linear(linear, largest)
+            assert layer.weight.abs().max() == largest
+            found = layer(inputs)
+            assert 0 < (found - expected).norm() / expected.norm() < most
+            alone = [layer(one) for one in inputs.flatten(0, 1)[:, None]]
+            assert torch.equal(found.flatten(0, 1), torch.cat(alone))
+        linear.weight.data.zero_()
+        zeros = torch.zeros(1, 64)
+        assert torch.equal(Int8Linear(linear)(zeros), linear(zeros))
+
+
+@needs_int8
+def test_int8_rounds_more_without_instructions_for_it(tiny, monkeypatch):
+    found = []
+    for instructions in ({"avx512_vnni": True}, {"avx2": True, "avx512_vnni": False}):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda found=instructions: found, raising=False
+        )
+        model = Backbone(tiny("bert"), [1], precision="int8")
+        model.initialize()
+        blocks = find_blocks(model.shims[0].cut.network)
+        layers = [module for module in blocks.modules() if isinstance(module, Int8Linear)]
+        found.append({int(layer.weight.abs().max()) for layer in layers})
+    assert found == [{127}, {63}]
+
+
+@needs_int8
 @needs_minilm
 def test_states_of_int8_are_nearly_the_same():
-    needs_torchao()
     name = "sentence-transformers/all-MiniLM-L6-v2"
     exact, rough = (
         states(Backbone(name, [2], precision=precision))
@@ -92,8 +146,8 @@ def test_states_of_int8_are_nearly_the_same():
     assert least_cosine(rough, exact) > 0.97
 
 
+@needs_int8
 def test_int8_needs_linear_layers(tiny):
-    needs_torchao()
     with pytest.raises(ValueError, match=r"layers of the class torch\.nn\.Linear"):
         Backbone(tiny("gpt2"), [1], precision="int8").initialize()
 
@@ -123,8 +177,8 @@ def test_weights_are_saved_as_they_were_loaded(tiny):
     assert_same_weights(again, exact)
 
 
+@needs_int8
 def test_int8_weights_are_saved_as_they_were_loaded(tiny):
-    needs_torchao()
     exact, rough = (
         Backbone(tiny("bert"), [1], precision=name) for name in ("float32", "int8")
     )
@@ -193,8 +247,10 @@ def test_other_precisions_are_refused(tiny, monkeypatch):
         Backbone(tiny("bert"), [1], precision="half")
     with pytest.raises(ValueError, match="precision"):
         add_backbone(spacy.blank("en"), tiny("bert"), precision="half")
-    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
-    with pytest.raises(ImportError, match=r"pip install 'spacy-tommer\[int8\]'"):
+    with pytest.raises(ValueError, match=r'On a GPU, write .* precision = "bfloat16"'):
+        precision.resolve("int8", torch.device("cuda"))
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.3.1"))
+    with pytest.raises(ImportError, match=r"pip install -U 'torch>=2\.4'"):
         Backbone(tiny("bert"), [1], precision="int8")
 
 
@@ -227,11 +283,10 @@ def test_a_deeper_block_is_read_in_the_same_precision(tiny):
 
 @needs_minilm
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.03), ("int8", 0.06)]
+    ("name", "tolerance"),
+    [("float32", 1e-4), ("bfloat16", 0.03), pytest.param("int8", 0.03, marks=needs_int8)],
 )
 def test_scores_are_the_same_alone_and_in_a_batch(name, tolerance):
-    if name == "int8":
-        needs_torchao()
     nlp = spacy_tommer.load("minilm", precision=name)
     threshold = nlp.get_pipe("tommer").threshold
     alone = {doc.text: scores(doc) for doc in map(nlp, SENTENCES)}

@@ -19,7 +19,7 @@ from spacy_tommer.scale import MentionActor, ShardsFailed, annotate
 from spacy_tommer.scale.extras import need
 from spacy_tommer.scale.job import Job, Shard
 from spacy_tommer.scale.parquet import cut_groups
-from spacy_tommer.scale.shards import find_shards, read_rows
+from spacy_tommer.scale.shards import find_inputs, find_shards, read_rows
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
@@ -291,7 +291,7 @@ def slow(rows, done, counted=worker.counted):
     yield from counted(rows, done)
 
 worker.counted = slow
-annotate(sys.argv[1], sys.argv[2], workers=2)
+annotate(sys.argv[1], sys.argv[2], workers=2, shard_rows=5)
 """
 
 
@@ -302,8 +302,9 @@ def test_processes_end_with_the_first_one(tmp_path):
     command = [sys.executable, "-c", RUN, str(source), str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as run:
         assert run.stdout.readline() == b"begun\n"
-        assert len(session(run.pid)) == 3
+        processes = session(run.pid)
         run.kill()
+        assert len(processes) == 3
         give_up = time.monotonic() + 30
         while session(run.pid):
             assert time.monotonic() < give_up
@@ -318,11 +319,8 @@ def session(leader: int) -> list[int]:
             name, _, rest = path.read_text().rpartition(") ")
         except OSError:  # it has just ended
             continue
-        (
-            state,
-            *_,
-        ) = rest.split()[:1]
-        if rest.split()[3] == str(leader) and state != "Z":
+        state, _, _, leads, *_ = rest.split()
+        if leads == str(leader) and state != "Z":
             found.append(int(name.split()[0]))
     return found
 
@@ -388,16 +386,26 @@ def test_inputs_that_cannot_be_read(tmp_path):
 
 
 def test_wrong_settings(tmp_path):
+    (tmp_path / "a.txt").write_text("Ada")
     for settings, message in (
         ({"format": "xml"}, "parquet, jsonl, spacy"),
         ({"shard_rows": 0}, "`shard_rows` is a whole number from 1"),
         ({"workers": 0}, "`workers` is a whole number from 1"),
-        ({"gpus": 1}, "an `address`"),
+        ({"gpus": 1}, "an `address`.*--ray"),
         ({"encoding": "utf-16"}, "Convert them to UTF-8"),
         ({"encoding": "no"}, "'no' is not known"),
     ):
         with pytest.raises(ValueError, match=message):
             annotate(tmp_path / "a.txt", tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_are_found_once_by_their_absolute_paths(tmp_path, monkeypatch):
+    for name in ("b.txt", "a.txt", "c.csv"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    found = find_inputs(["*.txt", Path("c.csv"), tmp_path / "b.txt"])
+    assert found == [tmp_path / name for name in ("a.txt", "b.txt", "c.csv")]
 
 
 def test_two_inputs_of_one_name(tmp_path):

@@ -388,6 +388,30 @@ def test_a_saved_pipeline_embeds_nothing(make_typed, tmp_path, monkeypatch):
             loaded(TEXTS[0])
 
 
+def test_labels_are_embedded_anew_in_another_precision(make_typed, tmp_path, monkeypatch):
+    nlp = make_typed()
+    vectors = {"float32": nlp.get_pipe("tommer_zeroshot").definitions()}
+    nlp.to_disk(tmp_path / "float32")
+    before = "float32"
+    for precision in ("bfloat16", "float32"):
+        config = {"components.transformer.model.precision": precision}
+        nlp = spacy.load(tmp_path / before, config=config)
+        pipe = nlp.get_pipe("tommer_zeroshot")
+        pipe(stated(nlp, TEXTS[0], [(0, 2)]))
+        found = pipe.definitions()
+        texts = pipe.label_data.values()
+        expected = [definition_vectors(nlp, label).mean(axis=0) for label in texts]
+        assert_allclose(found, expected, atol=1e-5)
+        assert np.array_equal(vectors.setdefault(precision, found), found)
+        nlp.to_disk(tmp_path / precision)
+        before = precision
+    assert not np.allclose(vectors["float32"], vectors["bfloat16"], atol=1e-5)
+    # What was embedded in the same precision is kept.
+    monkeypatch.setattr(zeroshot, "embed", lambda *args: 1 / 0)
+    pipe = spacy.load(tmp_path / "bfloat16").get_pipe("tommer_zeroshot")
+    assert np.array_equal(pipe.definitions(), vectors["bfloat16"])
+
+
 def test_a_label_without_wordpieces(make_typed):
     nlp = make_typed(labels=["PER", "\u200b"])
     doc = stated(nlp, TEXTS[0], [(0, 2)])

@@ -55,7 +55,7 @@ def Backbone(
         shipped model that has one. It is merged into the weights when they are loaded.
         States of another adapter are those of another backbone.
     precision (str): The precision that the model computes in: "float32"; "bfloat16";
-        "int8", in which its linear layers multiply integers (torchao); or "auto", which is
+        "int8", in which its linear layers multiply integers; or "auto", which is
         bfloat16 where the processor computes in it, otherwise float32. States are returned,
         and weights saved, in float32.
     unit (str): "piece" to return the state of every wordpiece; "token" to return those of

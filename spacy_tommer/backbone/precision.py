@@ -5,16 +5,20 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from .int8 import LARGEST, Int8Linear
+
 Precision = Literal["float32", "bfloat16", "int8"]
 Wanted = Literal["float32", "bfloat16", "int8", "auto"]
 
-# What torch calls the instructions for bfloat16 of x86 and Arm processors.
+# What torch calls the instructions for bfloat16 of x86 and Arm processors, and those for
+# sums of products of eight bits (VNNI).
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 def check_precision(wanted: str) -> None:
-    """Raise ValueError for an unknown precision, and ImportError for one whose package is
-    not installed.
+    """Raise ValueError for an unknown precision, and ImportError for one that this torch
+    does not compute in.
 
     wanted (str): The precision, or "auto".
     """
@@ -23,8 +27,11 @@ def check_precision(wanted: str) -> None:
             f"`precision` of spacy_tommer.Backbone.v1 is {wanted!r}, expected one of "
             f"{', '.join(get_args(Wanted))}."
         )
-    if wanted == "int8":
-        import_torchao()
+    if wanted == "int8" and torch.__version__ < (2, 4):
+        raise ImportError(
+            'precision = "int8" needs torch 2.4 or a later one. Run: '
+            "pip install -U 'torch>=2.4'"
+        )
 
 
 def resolve(wanted: Wanted, device: torch.device) -> Precision:
@@ -33,11 +40,16 @@ def resolve(wanted: Wanted, device: torch.device) -> Precision:
     wanted (str): The precision, or "auto".
     device (torch.device): The device that computes.
     RETURNS (str): The wanted precision; for "auto" bfloat16 if the processor computes in
-        it, otherwise float32.
+        it, otherwise float32. ValueError is raised for int8 on a GPU.
     """
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if has_bfloat16(device) else "float32"
+    if wanted == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    if wanted == "int8" and device.type != "cpu":
+        raise ValueError(
+            'precision = "int8" is for the CPU. On a GPU, write in '
+            '[components.transformer.model]: precision = "bfloat16"'
+        )
+    return wanted
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -45,11 +57,14 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         # torch.cuda.is_bf16_supported() is also True where bfloat16 is emulated.
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
+    return device.type == "cpu" and has_instructions(BFLOAT16)
+
+
+def has_instructions(names: tuple[str, ...]) -> bool:
+    """Check whether the CPU has some of the instructions, as far as torch tells."""
     # Older versions of torch do not tell what the processor has.
     found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(found.get(name, False) for name in BFLOAT16)
+    return any(found.get(name, False) for name in names)
 
 
 def lower(network: nn.Module, blocks: nn.ModuleList, precision: Precision) -> None:
@@ -69,35 +84,23 @@ def lower(network: nn.Module, blocks: nn.ModuleList, precision: Precision) -> No
 
 
 def quantize(blocks: nn.ModuleList) -> None:
-    """Let linear layers multiply integers: weights that are scaled by output, and
-    activations that are scaled by wordpiece.
+    """Let linear layers multiply integers.
 
     blocks (nn.ModuleList): The blocks with the layers, changed in place. ValueError is
         raised if they have none.
     """
-    if not any(isinstance(module, nn.Linear) for module in blocks.modules()):
+    layers = [
+        (module, name, layer)
+        for module in blocks.modules()
+        for name, layer in module.named_children()
+        if isinstance(layer, nn.Linear)
+    ]
+    if not layers:
         raise ValueError(
             "The blocks of this backbone have no layers of the class torch.nn.Linear, for "
             'which int8 is. Write in [components.transformer.model]: precision = "bfloat16"'
         )
-    torchao = import_torchao()
-    device = next(blocks.parameters()).device
-    # Without VNNI, sums of products of eight bits overflow.
-    reduced = torchao.utils.should_reduce_range(device)
-    config = torchao.quantization.Int8DynamicActivationInt8WeightConfig(
-        reduce_range=reduced, set_inductor_config=False
-    )
-    torchao.quantization.quantize_(blocks, config)
-
-
-def import_torchao() -> Any:
-    """Import torchao. ImportError, with the line to run, is raised if it is missing."""
-    try:
-        import torchao.quantization
-        import torchao.utils
-    except ImportError as error:
-        raise ImportError(
-            'precision = "int8" needs the package torchao. Run: '
-            "pip install 'spacy-tommer[int8]'"
-        ) from error
-    return torchao
+    # Without VNNI, sums of two products of eight bits overflow.
+    largest = LARGEST if has_instructions(VNNI) else LARGEST // 2
+    for module, name, layer in layers:
+        setattr(module, name, Int8Linear(layer, largest))

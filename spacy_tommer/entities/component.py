@@ -14,6 +14,7 @@ from spacy_transformers import Transformer
 from thinc.api import Model, Optimizer, fix_random_seed
 from thinc.types import Floats2d
 
+from ..backbone.model import spec_of
 from ..decoding.decode import logit, sigmoid
 from ..decoding.scores import install_score
 from ..head.shim import has_head
@@ -137,12 +138,16 @@ class ZeroShot(Sealed, TrainablePipe):
 
     def definitions(self) -> Floats2d:
         """Get the vectors of the labels, each the mean of the vectors of its texts. New
-        vectors are computed.
+        vectors are computed, and all if the transformer computes in another precision than
+        before.
 
         RETURNS (Floats2d): One row per label. (C, d)
         """
         attrs, texts = self.model.attrs, self.cfg["texts"].values()
-        attrs["vectors"] = embed_labels(texts, attrs["vectors"], self.embed)
+        precision = spec_of(self.transformer.model).precision
+        known = attrs["vectors"] if attrs["precision"] == precision else {}
+        attrs["vectors"] = embed_labels(texts, known, self.embed)
+        attrs["precision"] = precision
         rows = [attrs["vectors"][key] for key in map("\n".join, texts)]
         return np.array(rows, dtype="f").reshape(len(rows), self.model.get_dim("nI"))
 

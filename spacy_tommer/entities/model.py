@@ -62,6 +62,7 @@ def TypeScorer(
             "hidden": hidden,
             "threshold": 0.5,
             "vectors": {},
+            "precision": "float32",
         },
         shims=[shim],
     )

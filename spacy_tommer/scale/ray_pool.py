@@ -20,39 +20,35 @@ RETRIES = 3
 
 
 class ShardActor:
-    """Do shards in an actor.
+    """Do shards in an actor. Each call brings the place of the pipeline along: what an
+    actor got before it died is gone when it is started again.
 
-    place (Sequence[Any]): The reference to the pipeline, a `Packed` in the object store of
-        Ray. In a list, since Ray would fetch a bare one before the actor begins, and could
-        not start that again.
     job (Job): The run.
-    gpus (float): GPUs of the actor.
     """
 
-    def __init__(self, place: Sequence[Any], job: Job, gpus: float) -> None:
-        self.place = place
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.gpus = gpus
         self.worker: Optional[Worker] = None
 
-    def load(self) -> Worker:
-        """Load the pipeline, unless it is loaded. An actor that was started again has
-        none."""
+    def prepare(self, place: Sequence[Any]) -> None:
+        """Load the pipeline, unless it is loaded.
+
+        place (Sequence[Any]): The reference to a `Packed` in the object store of Ray; in a
+            list, since Ray would fetch a bare one with each call.
+        """
         if self.worker is None:
+            ray = need("ray", "ray")
             torch.set_num_threads(1)
-            if self.gpus:
+            if ray.get_gpu_ids():
                 spacy.require_gpu()
-            packed: Packed = need("ray", "ray").get(self.place[0])
+            packed: Packed = ray.get(place[0])
             self.worker = Worker(unpack(packed), self.job)
-        return self.worker
 
-    def prepare(self) -> None:
-        """Load the pipeline before the first shard."""
-        self.load()
-
-    def annotate(self, shard: Shard) -> Done:
+    def annotate(self, place: Sequence[Any], shard: Shard) -> Done:
         """Do a shard."""
-        return self.load().annotate(shard)
+        self.prepare(place)
+        assert self.worker is not None
+        return self.worker.annotate(shard)
 
 
 @contextmanager
@@ -60,7 +56,8 @@ def connected(address: str, workers: int) -> Iterator[None]:
     """Connect to Ray, unless this process is connected already.
 
     address (str): Address of a cluster, or "local" for one on this machine.
-    workers (int): CPUs of a cluster on this machine.
+    workers (int): CPUs of a cluster on this machine. ConnectionError is raised if Ray
+        cannot be started or reached.
     """
     if address == "local":
         # Ray would write a token into the user's home, and send statistics.
@@ -73,7 +70,10 @@ def connected(address: str, workers: int) -> Iterator[None]:
     settings: dict[str, Any] = {"address": address, "log_to_driver": False}
     if address == "local":
         settings |= {"num_cpus": workers, "include_dashboard": False}
-    ray.init(logging_level=logging.ERROR, **settings)
+    try:
+        ray.init(logging_level=logging.ERROR, **settings)
+    except Exception as error:
+        raise ConnectionError(f"Ray ({address}) cannot be used: {error}") from error
     try:
         yield
     finally:
@@ -101,30 +101,42 @@ def run_ray(
     with connected(address, workers):
         # The object store brings the weights to each node once.
         place = [need("ray", "ray").put(packed)]
-        yield from run_actors(shards, workers, gpus, ShardActor, place, job, gpus)
+        yield from run_actors(start_actors(ShardActor, workers, gpus, job), place, shards)
+
+
+def start_actors(actor: type, workers: int, gpus: float, *given: Any) -> list[Any]:
+    """Start actors that are started again whenever they die, and then do again what they
+    were doing, up to `RETRIES` times.
+
+    actor (type): Their class, such as ShardActor.
+    workers (int): How many, of one CPU each. Those without a place join later.
+    gpus (float): GPUs of each.
+    given (Any): What each is initialized with.
+    RETURNS (list[Any]): Their handles.
+    """
+    remote = need("ray", "ray").remote(actor)
+    settings = {"max_restarts": -1, "max_task_retries": RETRIES}
+    options = remote.options(num_cpus=1, num_gpus=gpus, **settings)
+    return [options.remote(*given) for _ in range(workers)]
 
 
 def run_actors(
-    shards: Iterable[Shard], workers: int, gpus: float, actor: type, *given: Any
+    actors: Sequence[Any], place: Sequence[Any], shards: Iterable[Shard]
 ) -> Iterator[Result]:
-    """Do shards in a pool of actors: one task for each shard. An actor that dies is started
-    again, and its shard done again, up to `RETRIES` times.
+    """Do shards in actors: one task for each shard. An actor is ended when no shard
+    waits any more, since one that died may wait for its CPU.
 
+    actors (Sequence[Any]): The actors, with the methods of ShardActor.
+    place (Sequence[Any]): The place of the pipeline, for each call.
     shards (Iterable[Shard]): The shards.
-    workers (int): How many actors, of one CPU each. Those without a place join later.
-    gpus (float): GPUs of each actor.
-    actor (type): Class of the actors, such as ShardActor.
-    given (Any): What it is initialized with.
-    YIELDS (Result): The results, as they come.
+    YIELDS (Result): The results, as they come. ChildProcessError is raised if an actor
+        cannot load the pipeline.
     """
     ray = need("ray", "ray")
-    settings = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": -1}
-    remote = ray.remote(actor).options(max_task_retries=RETRIES, **settings)
-    actors = [remote.remote(*given) for _ in range(workers)]
     shards = iter(shards)
     # What each actor is doing: at first it loads the pipeline, which is no shard.
     running: dict[Any, tuple[Any, Optional[Shard]]] = {
-        one.prepare.remote(): (one, None) for one in actors
+        one.prepare.remote(place): (one, None) for one in actors
     }
     waiting = next(shards, None)
     try:
@@ -138,8 +150,10 @@ def run_actors(
                 raise ChildProcessError(
                     f"An actor cannot load the pipeline: {done}"
                 ) from done
-            if waiting is not None:
-                running[one.annotate.remote(waiting)] = (one, waiting)
+            if waiting is None:
+                ray.kill(one)
+            else:
+                running[one.annotate.remote(place, waiting)] = (one, waiting)
                 waiting = next(shards, None)
     finally:
         for one in actors:
@@ -155,6 +169,6 @@ def outcome(ready: Any) -> Any:
         return error.cause if isinstance(error.cause, Exception) else error
     except ray.exceptions.RayError as error:
         return ChildProcessError(
-            f"its process died {RETRIES + 1} times, perhaps since memory was short "
-            f"({type(error).__name__})"
+            f"its process died, and again when it was started up to {RETRIES} times more, "
+            f"perhaps since memory was short ({type(error).__name__})"
         )

@@ -33,7 +33,7 @@ class Summary(Done):
     errors (int): Bad rows among them.
     shards (int): Shards that this run wrote.
     skipped (int): Shards that were there already.
-    seconds (float): How long it took, without loading the pipeline.
+    seconds (float): How long it took, from starting the workers on.
     """
 
     shards: int = 0
@@ -87,11 +87,6 @@ def annotate(
         read, and if the folder has shards of other inputs or settings; ShardsFailed, at the
         end, for shards that cannot be done.
     """
-    if gpus and address is None:
-        raise ValueError(
-            '`gpus` are for actors of Ray. Write an `address`, such as "local".'
-        )
-    check_count("workers", workers)
     job = Job(Path(output), format, text, id, keep_text, shard_rows, max_chars, encoding)
     paths = find_inputs(inputs)
     shards = find_shards(paths, job)
@@ -113,9 +108,17 @@ def annotate_shards(
     shards (Iterable[Shard]): The shards; a list unless they come from a stream.
     inputs (Sequence[Path]): The files that they were cut from.
     """
+    check_count("workers", workers)
+    if gpus and address is None:
+        raise ValueError(
+            '`gpus` are for actors of Ray. Write an `address`, such as "local"; on the '
+            "command line --ray local."
+        )
     nlp = model if isinstance(model, Language) else load(model)
     about = describe(nlp)
-    job = replace(job, spans_key=nlp.get_pipe("tommer").spans_key, about=about)
+    # Workers on other machines have another working directory.
+    output, spans_key = job.output.absolute(), nlp.get_pipe("tommer").spans_key
+    job = replace(job, output=output, spans_key=spans_key, about=about)
     open_folder(job, inputs)
     summary, total = Summary(), None
     if isinstance(shards, list):
@@ -123,6 +126,7 @@ def annotate_shards(
         summary.skipped = len(shards) - len(missing)
         total = sum(shard.rows for shard in missing)
         shards = missing
+        workers = min(workers, len(missing))
     if shards:
         results = run_shards(nlp, job, shards, workers, address, gpus)
         with closing(results):

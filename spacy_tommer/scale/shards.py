@@ -21,8 +21,9 @@ def find_inputs(inputs: Inputs) -> list[Path]:
     """Find the input files.
 
     inputs (Inputs): A path, or a pattern such as "in/*.parquet"; or several.
-    RETURNS (list[Path]): The files, each once, in the order given; those of a pattern are
-        sorted. ValueError is raised if there are none, and for folders and packed files.
+    RETURNS (list[Path]): The absolute paths of the files, each once, in the order given;
+        those of a pattern are sorted. ValueError is raised if there are none, and for
+        folders and packed files.
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     found: dict[Path, None] = {}
@@ -32,7 +33,7 @@ def find_inputs(inputs: Inputs) -> list[Path]:
         paths = [pattern] if exists else sorted(glob.glob(pattern, recursive=True))
         if not paths:
             raise ValueError(f"There is no file {one}.")
-        found.update(dict.fromkeys(map(Path, paths)))
+        found.update(dict.fromkeys(Path(path).absolute() for path in paths))
     for path in found:
         if path.is_dir():
             raise ValueError(f"{path} is a folder. Name its files: {path / '*.parquet'}")
