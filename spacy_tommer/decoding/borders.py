@@ -5,11 +5,12 @@ Axis letters: T tokens of a Doc; M mentions.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Optional
 from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_ALPHA, IS_SPACE
+from spacy.attrs import IDX, IS_ALPHA, IS_SPACE, LENGTH
 from spacy.tokens import Doc
 
 Ints = NDArray[np.intp]
@@ -26,7 +27,9 @@ LINE_BREAK = re.compile(r"[\r\n]")
 BULLET = re.compile(r"[-*+\u2022\u25aa\u2013]|\(?(\d{1,3}|[A-Za-z])[.)]")
 HANDLE = re.compile(r"(?<!\S)[@#](?=[^\W\d])")
 DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
-TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
+# A longer one is no tag: what follows in a text decides about a bounded part of it only.
+TAG = re.compile(r"</?[A-Za-z!][^<>]{0,999}>")
+UNCLOSED = re.compile(r"</?([A-Za-z!][^<>]{0,999})?\Z")
 
 
 def can_be_edge(doc: Doc, rules: bool = True) -> NDArray[np.bool_]:
@@ -115,7 +118,7 @@ def find_insides(doc: Doc, text: str) -> NDArray[np.bool_]:
 
 def find_breaks(doc: Doc, text: str) -> NDArray[np.bool_]:
     """Mark the tokens that no mention may contain: blank lines, tabs, bars between table
-    cells, line breaks before a list item, and, in text with tags, the tokens of a tag.
+    cells, line breaks before a list item, and the angle brackets of tags.
 
     text (str): The text of the Doc.
     RETURNS (NDArray[bool]): Whether a token is such a break. (T,)
@@ -133,5 +136,25 @@ def find_breaks(doc: Doc, text: str) -> NDArray[np.bool_]:
     if "|" in text:
         breaks |= [not token.text.strip("|") for token in doc]
     if "<" in text and TAG.search(text):
-        breaks |= ["<" in token.text or ">" in token.text for token in doc]
+        breaks |= find_tag_brackets(doc, text)
     return breaks
+
+
+def find_unclosed_tag(text: str) -> Optional[int]:
+    """Find the angle bracket that begins a tag if the text behind this one closes it.
+
+    RETURNS (Optional[int]): Its character offset; None if there is none.
+    """
+    match = UNCLOSED.search(text) if "<" in text else None
+    return None if match is None else match.start()
+
+
+def find_tag_brackets(doc: Doc, text: str) -> NDArray[np.bool_]:
+    """Mark the tokens of a Doc, whose text is given, that have the angle brackets of a tag,
+    as in `<b>Oslo</b>`. (T,)"""
+    starts, sizes = doc.to_array([IDX, LENGTH]).astype("int64").T
+    tags = np.array([match.span() for match in TAG.finditer(text)])
+    opening, closing = tags[:, 0], tags[:, 1] - 1
+    return (np.searchsorted(opening, starts) < np.searchsorted(opening, starts + sizes)) | (
+        np.searchsorted(closing, starts) < np.searchsorted(closing, starts + sizes)
+    )

@@ -1,0 +1,1 @@
+"""Mentions of a text while it is being written."""

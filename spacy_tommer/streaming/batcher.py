@@ -1,0 +1,108 @@
+"""Read what arrives in several streams of an event loop in one batch, in another thread."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable, Mapping
+from typing import NamedTuple, Optional, Protocol, Union
+
+from .event import Event
+
+Chunks = Union[AsyncIterable[str], Iterable[str]]
+
+
+class Writer(Protocol):
+    """Hold several texts: the part of `Streams` that is used here."""
+
+    def write(
+        self, chunks: Mapping[Hashable, str], closing: tuple[Hashable, ...] = ()
+    ) -> dict[Hashable, list[Event]]:
+        """Add to some of the texts, and end some of these."""
+        ...
+
+    def check(self, chunks: Mapping[Hashable, str]) -> None:
+        """Raise ValueError for what cannot be written."""
+        ...
+
+    def discard(self, key: Hashable) -> None:
+        """Forget a text."""
+        ...
+
+
+class Waiting(NamedTuple):
+    """Hold what one text waits for."""
+
+    chunk: str
+    last: bool
+    events: "asyncio.Future[list[Event]]"
+
+
+class Batcher:
+    """Write to texts together that are written to while a batch runs.
+
+    writer (Writer): The texts.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.waiting: dict[Hashable, Waiting] = {}
+        self.left: list[Hashable] = []
+        self.running: Optional[asyncio.Task[None]] = None
+
+    async def write(self, key: Hashable, chunk: str, last: bool = False) -> list[Event]:
+        """Add to a text.
+
+        key (Hashable): What names it.
+        chunk (str): What follows. ValueError is raised for anything else.
+        last (bool): Whether the text ends here.
+        RETURNS (list[Event]): What has changed.
+        """
+        self.writer.check({key: chunk})
+        events: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        self.waiting[key] = Waiting(chunk, last, events)
+        if self.running is None:
+            self.running = asyncio.create_task(self.run())
+        return await events
+
+    def leave(self, key: Hashable) -> None:
+        """Forget a text, as soon as no batch runs."""
+        self.waiting.pop(key, None)
+        if self.running is None:
+            self.writer.discard(key)
+        else:
+            self.left.append(key)
+
+    async def run(self) -> None:
+        """Write batches until none waits."""
+        try:
+            while self.waiting:
+                batch, self.waiting = self.waiting, {}
+                await self.run_batch(batch)
+                while self.left:
+                    self.writer.discard(self.left.pop())
+        finally:
+            self.running = None
+
+    async def run_batch(self, batch: dict[Hashable, Waiting]) -> None:
+        """Write one batch, and hand out what has changed. An exception is raised in all
+        that wait for it."""
+        chunks = {key: one.chunk for key, one in batch.items()}
+        closing = tuple(key for key, one in batch.items() if one.last)
+        try:
+            events = await asyncio.to_thread(self.writer.write, chunks, closing)
+        except Exception as error:
+            for one in batch.values():
+                if not one.events.done():
+                    one.events.set_exception(error)
+        else:
+            for key, one in batch.items():
+                if not one.events.done():  # cancelled if its reader has gone
+                    one.events.set_result(events[key])
+
+
+async def iterate(chunks: Chunks) -> AsyncIterator[str]:
+    """Yield the chunks of an iterable of either kind."""
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk
+    else:
+        for chunk in chunks:
+            yield chunk
