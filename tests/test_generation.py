@@ -1,13 +1,48 @@
 """Mentions in what a language model generates, from the states of its own pass."""
 
 import pytest
+import spacy
 import torch
-from conftest import TEXTS
-from test_stream import fold, make_pipeline
+from conftest import TEXTS, add_backbone
+from thinc.api import fix_random_seed
 from tokenizers import decoders
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from spacy_tommer import MentionStreamer, redact
+
+
+def make_pipeline(folder, **settings):
+    fix_random_seed(0)
+    nlp = spacy.blank("en")
+    add_backbone(nlp, str(folder), **settings)
+    model = {
+        "@architectures": "spacy_tommer.Tommer.v1",
+        "max_length": 5,
+        "kinds": ["A", "B"],
+    }
+    config = {"threshold": 0.8, "flat_threshold": 0.9, "model": model}
+    tommer = nlp.add_pipe("tommer", config=config)
+    doc = nlp.get_pipe("transformer")(nlp.make_doc("Ada"))
+    tommer.model.initialize(X=[doc])
+    return nlp
+
+
+def fold(events, text):
+    """Check the order of events, and return the last one of each mention that stays."""
+    found, final = {}, set()
+    for event in events:
+        place = event.start, event.end
+        assert text[event.start : event.end] == event.text
+        assert place not in final
+        if event.final:
+            final.add(place)
+        if event.what == "removed":
+            found.pop(place)
+        else:
+            assert (event.what == "changed") == (place in found)
+            found[place] = event
+    assert final >= found.keys()
+    return found
 
 
 @pytest.fixture

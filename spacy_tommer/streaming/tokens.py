@@ -13,7 +13,7 @@ class Tokens:
     word does.
 
     nlp (Language): The pipeline with the tokenizer. ValueError is raised for a tokenizer of
-        another class than spaCy's own.
+        another class than spaCy's own, or with special cases that contain white space.
     separators (frozenset[str]): The white space that ends a word for the language model,
         too.
     """
@@ -22,8 +22,6 @@ class Tokens:
         check_tokenizer(nlp)
         self.nlp = nlp
         self.separators = separators
-        # Words that a special case with spaces in it may join to those before it.
-        self.held = max(1, *(len(rule.split()) for rule in nlp.tokenizer.rules), 1) - 1
         self.text = ""
         self.places: list[int] = []
 
@@ -37,7 +35,7 @@ class Tokens:
         known = len(self.text)
         self.text += text
         self.find_places(known)
-        end = self.find_end()
+        end = self.places[-1] if self.places else 0
         # No text of that length is read as one word: `nlp(text)` would refuse it.
         if last or len(self.text) - end > self.nlp.max_length:
             end = len(self.text)
@@ -64,23 +62,6 @@ class Tokens:
         blank = self.text[len(self.text[:place].rstrip()) : place]
         return not self.separators.isdisjoint(blank)
 
-    def find_end(self) -> int:
-        """Find the last place where no special case joins tokens across it, or 0."""
-        if not self.held:
-            return self.places[-1] if self.places else 0
-        whole = self.offsets(0, len(self.text))
-        for place in reversed(self.places[: -self.held]):
-            if self.offsets(0, place) + self.offsets(place, len(self.text)) == whole:
-                return place
-        return 0
-
-    def offsets(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Tokenize a part of the text: start and length of each token."""
-        return [
-            (start + token.idx, len(token))
-            for token in self.nlp.tokenizer(self.text[start:end])
-        ]
-
 
 def check_tokenizer(nlp: Language) -> None:
     """Raise ValueError for a tokenizer that does not split at white space first."""
@@ -90,4 +71,10 @@ def check_tokenizer(nlp: Language) -> None:
             f"A stream needs spaCy's own tokenizer, which splits at white space first, and "
             f"the pipeline has a {kind.__module__}.{kind.__name__}. Use a language whose "
             "words are separated by spaces."
+        )
+    joined = next((rule for rule in nlp.tokenizer.rules if len(rule.split()) > 1), None)
+    if joined is not None:
+        raise ValueError(
+            f"A stream needs a tokenizer that joins no words, and that of {nlp.lang!r} "
+            f"makes one token of {joined!r}. Read whole texts with nlp(text)."
         )
