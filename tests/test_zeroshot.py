@@ -913,6 +913,9 @@ def test_counts_at_each_threshold(make_typed, monkeypatch):
     assert (high.right, high.wrong, high.missed) == ({"PER": 1}, {}, {"LOC": 1})
     (own,) = count_entities(nlp, read, {"PER": "a human being"})
     assert (own.right, own.wrong, own.missed) == ({"PER": 1}, {"PER": 1}, {})
+    pipe.model.attrs["precision"] = "int8"  # the label vectors come from another machine
+    count_entities(nlp, read, {"PER": "a human being"})
+    assert pipe.model.attrs["precision"] == "int8"
 
 
 def test_gold_is_taken_with_its_types(make_typed, monkeypatch):

@@ -85,11 +85,8 @@ def count_entities(
     RETURNS (list[TypedCounts]): The counts at each threshold.
     """
     pipe = nlp.get_pipe("tommer_zeroshot")
-    own, texts, vectors = (
-        pipe.cfg["threshold"],
-        pipe.label_data,
-        pipe.model.attrs["vectors"],
-    )
+    own, texts, attrs = pipe.cfg["threshold"], pipe.label_data, pipe.model.attrs
+    known = {key: attrs[key] for key in ("vectors", "precision")}
     pipe.set_labels(labels)
     counts = [TypedCounts() for _ in thresholds or [own]]
     for examples in minibatch(reader(nlp), batch_size):
@@ -108,7 +105,7 @@ def count_entities(
                 count.add(places(doc.ents), right)
                 doc.ents = ents
     pipe.cfg["threshold"], pipe.cfg["texts"] = own, texts
-    pipe.model.attrs["vectors"] = vectors
+    attrs.update(known)
     return counts
 
 
