@@ -51,6 +51,7 @@ def load(
     config: Optional[dict[str, Any]] = None,
     thresholds: Optional[str] = None,
     precision: Optional[str] = None,
+    lang: Optional[str] = None,
 ) -> Language:
     """Load a pipeline that finds mentions.
 
@@ -65,19 +66,36 @@ def load(
         mentions, and more that are none; "balanced" is the default of shipped models.
     precision (Optional[str]): The precision that its backbone computes in, in place of that
         of its config: "float32", "bfloat16", "int8" or "auto", as for `Backbone`.
+    lang (Optional[str]): Code of the language whose rules split texts into tokens, such as
+        "de", in place of that of its config.
     RETURNS (Language): The pipeline. ValueError is raised if no model or folder has this
-        name, if its files are damaged, or if it has no such thresholds.
+        name, if its files are damaged, if spaCy does not know the language, or if it has no
+        such thresholds.
     """
     config = util.dict_to_dot(config or {})
     if precision is not None:
         check_precision(precision)
         config["components.transformer.model.precision"] = precision
+    if lang is not None:
+        check_language(lang)
+        config["nlp.lang"] = lang
     nlp = load_any(name, disable=disable, exclude=exclude, overrides=config)
     if thresholds is not None:
         if "tommer" not in nlp.component_names:
             raise ValueError(f"The pipeline {name} has no component named tommer.")
         nlp.get_pipe("tommer").use_thresholds(thresholds)
     return nlp
+
+
+def check_language(lang: str) -> None:
+    """Raise ValueError for a language that spaCy does not know."""
+    try:
+        util.get_lang_class(lang)
+    except (ImportError, TypeError, ValueError):
+        raise ValueError(
+            f'spaCy knows no language {lang!r}. `lang` is a code such as "de", or "xx" '
+            "for texts in several languages."
+        ) from None
 
 
 def load_any(
