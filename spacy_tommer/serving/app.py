@@ -76,7 +76,7 @@ def create_app(
     app.delete("/stream/{key}", status_code=204)(server.end)
     app.post("/v1/chat/completions", **takes(Chat))(server.chat)
     app.add_exception_handler(HTTPException, error_answer)
-    app.add_middleware(Requests, places=limits.sessions, stopping=stopping)
+    app.add_middleware(Requests, places=server.places, stopping=stopping)
     return app
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from asyncio import Event
+from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -20,19 +21,30 @@ FULL = "{} sessions are open, and no more are allowed. Come back later."
 COUNTED = frozenset(("/mentions", "/stream", "/v1/chat/completions"))
 
 
+@dataclass
+class Places:
+    """Count the requests that take a place.
+
+    most (int): How many may be open.
+    taken (int): How many are open.
+    """
+
+    most: int
+    taken: int = 0
+
+
 class Requests:
     """Give each request a number, log it, and refuse it if too many are open.
 
     app (ASGIApp): What answers the requests.
-    places (int): How many may be open.
+    places (Places): Where those that are open are counted.
     stopping (Event): Set when the server stops.
     """
 
-    def __init__(self, app: ASGIApp, places: int, stopping: Event) -> None:
+    def __init__(self, app: ASGIApp, places: Places, stopping: Event) -> None:
         self.app = app
         self.places = places
         self.stopping = stopping
-        self.open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -77,17 +89,17 @@ class Requests:
             await self.app(scope, receive, send)
         elif self.stopping.is_set():
             await refuse(503, "The server stops.", scope, receive, send)
-        elif self.open >= self.places:
+        elif self.places.taken >= self.places.most:
             reason = (
                 f"{self.open} sessions are open, and no more are allowed. Come back later."
             )
             await refuse(503, reason, scope, receive, send)
         else:
-            self.open += 1
+            self.places.taken += 1
             try:
                 await self.app(scope, receive, send)
             finally:
-                self.open -= 1
+                self.places.taken -= 1
 
 
 async def refuse(

@@ -18,6 +18,7 @@ from .completion import Completions
 from .limits import Limits
 from .mentions import Batch, check, find
 from .page import make_page
+from .requests import Places
 from .sessions import Inbox, Texts
 from .sse import Answer, EventStream, write_message
 from .worker import Worker
@@ -47,6 +48,7 @@ class Server:
         self.completions = completions
         self.limits = limits
         self.stopping = stopping
+        self.places = Places(limits.sessions)
         self.texts = Texts(worker, limits)
         self.inboxes: dict[str, Inbox] = {}
         self.name: str = worker.nlp.meta["name"]
@@ -63,6 +65,7 @@ class Server:
             "version": __version__,
             "model": self.name,
             "writes": self.completions is not None,
+            "sessions": self.places.taken,
             "streams": len(self.texts.streams.sessions),
             "waiting": self.completions.waiting if self.completions else 0,
         }
