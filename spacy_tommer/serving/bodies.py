@@ -1,7 +1,6 @@
 """Read the bodies of requests, within limits."""
 
 import codecs
-import json
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -125,23 +124,22 @@ async def read_json(
             415, f"The body is JSON, and not {media!r}: send Content-Type: application/json"
         )
     try:
-        value = json.loads(decode_all(body))
-    except ValueError as error:
-        raise HTTPException(400, f"The body is not JSON: {error}.") from error
-    except RecursionError as error:
-        raise HTTPException(400, "The body is JSON with too many brackets.") from error
-    try:
-        return kind.model_validate(value)
+        return kind.model_validate_json(decode_all(body))
     except ValidationError as error:
-        raise HTTPException(422, describe(error)) from error
+        raise HTTPException(*describe(error)) from error
 
 
-def describe(error: ValidationError) -> str:
-    """Say what is wrong with the first wrong field of an object."""
+def describe(error: ValidationError) -> tuple[int, str]:
+    """Say what is wrong with a body.
+
+    RETURNS (tuple[int, str]): A status, and the first thing that is wrong.
+    """
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "the body"
+    if first["type"] == "json_invalid":
+        return 400, f"The body is not JSON: {first['ctx']['error']}."
     if first["type"] == "extra_forbidden":
-        return f"The field {place!r} is not known."
+        return 422, f"The field {place!r} is not known."
     if first["type"] == "missing":
-        return f"The field {place!r} is missing."
-    return f"{place}: {first['msg']}."
+        return 422, f"The field {place!r} is missing."
+    return 422, f"{place}: {first['msg']}."

@@ -156,6 +156,7 @@ const fail = (error) => error.name === "AbortError" || say(error.message);
 let session; // where the text goes
 let sent = ""; // what has been sent to it
 let sending = false;
+let ending = false; // once all is sent
 
 async function open() {
   session?.abort.abort();
@@ -192,18 +193,20 @@ async function type() {
       typed.append(chunk);
       if (chunk) await send(`stream/${session.id}`, { method: "POST", body: chunk });
     }
+    if (ending && session) await send(`stream/${session.id}`, { method: "DELETE" });
   } catch (error) {
     session?.abort.abort();
     session = undefined;
     fail(error);
   } finally {
-    sending = false;
+    sending = ending = false;
   }
 }
 
 own.addEventListener("input", type);
-byId("end").addEventListener("click", async () => {
-  if (session?.id) await send(`stream/${session.id}`, { method: "DELETE" }).catch(fail);
+byId("end").addEventListener("click", () => {
+  ending = true;
+  type();
 });
 
 // A text of the model.

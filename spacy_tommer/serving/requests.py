@@ -16,7 +16,7 @@ from .errors import error_body
 LOG = logging.getLogger("spacy_tommer.serving")
 HEADER = b"x-request-id"
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-FULL = "{} sessions are open, and no more are allowed. Come back later."
+FULL = "{} sessions are open, and no more are allowed."
 # Requests that take one of the places.
 COUNTED = frozenset(("/mentions", "/stream", "/v1/chat/completions"))
 
@@ -90,9 +90,7 @@ class Requests:
         elif self.stopping.is_set():
             await refuse(503, "The server stops.", scope, receive, send)
         elif self.places.taken >= self.places.most:
-            reason = (
-                f"{self.open} sessions are open, and no more are allowed. Come back later."
-            )
+            reason = f"{self.places.taken} sessions are open, and no more are allowed."
             await refuse(503, reason, scope, receive, send)
         else:
             self.places.taken += 1
