@@ -205,7 +205,7 @@ def serve(model: str, port: int, sessions: int = 64) -> None:
 
 @app.command()
 def run(
-    model: str = "minilm",
+    model: str = typer.Argument("minilm"),
     sessions: int = 50,
     seconds: float = 300.0,
     pause: float = 0.25,

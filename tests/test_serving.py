@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -622,6 +624,42 @@ def test_chats_wait_in_a_queue_and_others_do_not(writer):
         assert [answer.status_code for answer in answers] == [200, 200]
 
 
+def test_who_does_not_read_a_chat_does_not_keep_the_model(writer):
+    app = create_app(make_pipeline(writer[0]), *writer[1:], limits=Limits(tokens=8))
+    body = {"messages": [{"role": "user", "content": "Hi"}], "temperature": 2, "seed": 1}
+    asked, sent = [json.dumps({**body, "stream": True}).encode()], []
+
+    async def receive():
+        if asked:
+            return {"type": "http.request", "body": asked.pop()}
+        return await asyncio.Event().wait()
+
+    async def block(message):
+        sent.append(message)
+        if len(sent) == 2:
+            await asyncio.Event().wait()
+
+    async def run():
+        head = {"type": "http", "method": "POST", "path": CHAT, "query_string": b""}
+        headers = [(b"content-type", b"application/json")]
+        scope = {**head, "headers": headers, "raw_path": b"", "root_path": ""}
+        deaf = asyncio.create_task(app(scope, receive, block))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://server"
+        ) as client:
+            while len(sent) < 2:
+                await asyncio.sleep(0.01)
+            answer = await client.post(CHAT, json=body, timeout=60)
+        assert answer.status_code == 200 and len(sent) == 2
+        deaf.cancel()
+        await asyncio.wait({deaf})
+        assert app.state.server.places.taken == 0
+        app.state.server.completions.close()
+        app.state.server.worker.close()
+
+    asyncio.run(run())
+
+
 def test_numbers_of_requests(running, caplog):
     caplog.set_level(logging.INFO, "spacy_tommer.serving")
     taken = running.client.get("/health", headers={"X-Request-ID": "proxy-7.a_b"})
@@ -738,6 +776,12 @@ def test_what_cannot_be_served(writer, whole):
         create_app(spacy.blank("en"))
 
 
+def test_limits_are_documented():
+    page = (Path(__file__).parents[1] / "docs/serving.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE)
+    assert rows == [(name, str(value)) for name, value in asdict(Limits()).items()]
+
+
 def test_fastapi_is_imported_by_the_server_alone():
     code = "import sys, spacy_tommer; sys.exit('fastapi' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -783,7 +827,10 @@ def browser():
 
 SHOWN = """
 return [...document.querySelectorAll('#' + arguments[0] + ' .mention[data-start]')].map(
-  (one) => [one.ariaLabel.replace(/, [A-Z]+, score .*/, ''), one.classList.contains('open')])
+  (one) => [
+    one.ariaLabel.replace(/, [A-Z]+, score .*/, ''),
+    one.classList.contains('open'),
+  ])
 """
 
 

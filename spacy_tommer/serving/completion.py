@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Optional
 
@@ -191,13 +190,34 @@ class Completions:
         return prompt
 
     async def write(self, order: Order, clock: Clock) -> AsyncGenerator[Part, None]:
-        """Write a text.
+        """Write a text. The model does not wait for whoever reads it.
 
         order (Order): What is to be written.
         clock (Clock): The time that is left.
         YIELDS (Part): What is new. HTTPException is raised if too many wait; Ended, if the
-            client has left, or if it was not the text's turn in time.
+            client has left.
         """
+        parts: asyncio.Queue[Optional[Part]] = asyncio.Queue()  # one for each token at most
+
+        async def produce() -> None:
+            try:
+                await self.take_turn(order, clock, parts)
+            finally:
+                parts.put_nowait(None)
+
+        producer = asyncio.create_task(produce())
+        try:
+            while (part := await parts.get()) is not None:
+                yield part
+            await producer
+        finally:
+            producer.cancel()
+            await asyncio.wait({producer})
+
+    async def take_turn(
+        self, order: Order, clock: Clock, parts: "asyncio.Queue[Optional[Part]]"
+    ) -> None:
+        """Write a text when it is its turn."""
         if self.turn.locked() and self.waiting >= self.limits.waiting:
             raise full(f"{self.waiting} texts wait for the model. Come back later.")
         self.waiting += 1
@@ -210,25 +230,20 @@ class Completions:
         finally:
             self.waiting -= 1
         try:
-            async with aclosing(self.generate(order, clock)) as parts:
-                async for part in parts:
-                    yield part
+            await self.generate(order, clock, parts)
         finally:
             self.turn.release()
 
-    async def generate(self, order: Order, clock: Clock) -> AsyncGenerator[Part, None]:
+    async def generate(
+        self, order: Order, clock: Clock, parts: "asyncio.Queue[Optional[Part]]"
+    ) -> None:
         """Write a text, whose turn it is."""
         loop = asyncio.get_running_loop()
         streamer = MentionStreamer(self.worker.nlp, self.tokenizer)
         reader = Reader(streamer, order, self.ends)
         new = asyncio.Event()
-        run = loop.run_in_executor(
-            self.executor,
-            self.run_model,
-            streamer,
-            order,
-            EachStep(reader.ended, lambda: loop.call_soon_threadsafe(new.set)),
-        )
+        each = EachStep(reader.ended, lambda: loop.call_soon_threadsafe(new.set))
+        run = loop.run_in_executor(self.executor, self.run_model, streamer, order, each)
         run.add_done_callback(lambda _: new.set())
         try:
             while reader.finish is None:
@@ -242,7 +257,7 @@ class Completions:
                 new.clear()
                 if run.done():
                     run.result()
-                yield await self.worker.run(reader.read)
+                parts.put_nowait(await self.worker.run(reader.read))
         finally:
             reader.ended.set()
             await asyncio.wait({run})

@@ -16,7 +16,6 @@ from .errors import error_body
 LOG = logging.getLogger("spacy_tommer.serving")
 HEADER = b"x-request-id"
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-FULL = "{} sessions are open, and no more are allowed."
 # Requests that take one of the places.
 COUNTED = frozenset(("/mentions", "/stream", "/v1/chat/completions"))
 

@@ -1,7 +1,6 @@
 """What the server answers."""
 
 import asyncio
-from contextlib import suppress
 from typing import Any, Optional
 from uuid import uuid4
 
@@ -22,10 +21,6 @@ from .requests import Places
 from .sessions import Inbox, Texts
 from .sse import Answer, EventStream, write_message
 from .worker import Worker
-
-# Seconds in which a client whose stream was ended may stop sending. A connection that is
-# closed before takes the last events along.
-GRACE = 2.0
 
 
 class Server:
@@ -81,11 +76,7 @@ class Server:
 
         async def write(receive: Receive, answer: Answer) -> str:
             clock = self.clock()
-            text = receive_text(receive, clock)
-            reason = await self.texts.report(text, answer, clock)
-            if reason != "complete":
-                await rinse(receive)
-            return reason
+            return await self.texts.report(receive_text(receive, clock), answer, clock)
 
         return EventStream(write, self.limits.idle)
 
@@ -148,15 +139,3 @@ class Server:
     def clock(self) -> Clock:
         """Begin to measure the time of a session."""
         return Clock(self.limits, self.stopping)
-
-
-async def rinse(receive: Receive) -> None:
-    """Read on for a while what a client sends that was told the end of its stream."""
-
-    async def read() -> None:
-        message = await receive()
-        while message["type"] == "http.request" and message.get("more_body"):
-            message = await receive()
-
-    with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(read(), GRACE)

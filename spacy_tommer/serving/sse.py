@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Union
 
 from fastapi import Response
@@ -11,6 +12,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .clock import Ended
 from .errors import error_body
+
+# Seconds in which a client whose stream has ended may go on to send.
+GRACE = 2.0
 
 
 def write_message(data: Union[Mapping[str, Any], str], event: str = "") -> bytes:
@@ -88,21 +92,59 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         answer = Answer(send, self.idle, self.raw_headers)
+        body = Body(receive)
         state = scope["state"]
         try:
-            state["outcome"] = await self.write(receive, answer)
+            try:
+                state["outcome"] = await self.write(body.receive, answer)
+            except HTTPException as error:
+                await self.fail(error.status_code, error.detail, answer, state, body)
+                if not answer.begun:
+                    raise
+            except Exception as error:
+                reason = f"The server failed ({type(error).__name__}). Its log says why."
+                await self.fail(500, reason, answer, state, body)
+                raise
+            await body.rinse()
             await answer.end()
         except Ended as ended:
             state["outcome"] = ended.reason
-        except Exception as error:
-            if not answer.begun:
-                raise
-            status, reason = 500, f"The server failed ({type(error).__name__})."
-            if isinstance(error, HTTPException):
-                status, reason = error.status_code, error.detail
-            state["outcome"] = f"error {status}"
-            body = error_body(status, reason, state["request_id"])
-            await answer.write(write_message(body, "error"))
-            await answer.end()
-            if status == 500:
-                raise
+
+    async def fail(
+        self, status: int, reason: str, answer: Answer, state: dict[str, Any], body: "Body"
+    ) -> None:
+        """Say in an event what is wrong, if the answer has begun."""
+        state["outcome"] = f"error {status}"
+        if answer.begun:
+            error = error_body(status, reason, state["request_id"])
+            await answer.write(write_message(error, "error"))
+        else:
+            await body.rinse()
+
+
+class Body:
+    """Receive a request, and know whether all of it has come.
+
+    receive (Receive): What the server receives.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive_next = receive
+        self.more = False
+
+    async def receive(self) -> Message:
+        """Receive the next message."""
+        message = await self.receive_next()
+        self.more = message.get("more_body", False)
+        return message
+
+    async def rinse(self) -> None:
+        """Read on for a while what a client sends whose stream has ended. A connection that
+        is closed before takes the last events along."""
+
+        async def read() -> None:
+            while self.more:
+                await self.receive()
+
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(read(), GRACE)
