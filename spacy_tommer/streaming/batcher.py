@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable, Mapping
+from concurrent.futures import Executor
 from typing import NamedTuple, Optional, Protocol, Union
 
 from .event import Event
@@ -39,10 +40,12 @@ class Batcher:
     """Write to texts together that are written to while a batch runs.
 
     writer (Writer): The texts.
+    executor (Optional[Executor]): Where batches run; by default in any other thread.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, executor: Optional[Executor] = None) -> None:
         self.writer = writer
+        self.executor = executor
         self.waiting: dict[Hashable, Waiting] = {}
         self.left: list[Hashable] = []
         self.running: Optional[asyncio.Task[None]] = None
@@ -87,7 +90,9 @@ class Batcher:
         chunks = {key: one.chunk for key, one in batch.items()}
         closing = tuple(key for key, one in batch.items() if one.last)
         try:
-            events = await asyncio.to_thread(self.writer.write, chunks, closing)
+            events = await asyncio.get_running_loop().run_in_executor(
+                self.executor, self.writer.write, chunks, closing
+            )
         except Exception as error:
             for one in batch.values():
                 if not one.events.done():
