@@ -20,13 +20,14 @@ from transformers import AutoConfig, AutoTokenizer
 from .. import tensors
 from .adapter import adapter_files, merge_adapter
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
+from .encoding import limit_pieces
 from .last_block import outputs_at
 from .loading import build_network, drop_pooler, load_network
 from .passes import Frame, feed_twice
 from .precision import Precision, Wanted, lower, resolve
 from .sources import file_hash, joint_hash, weights_hash
 from .spec import Unit
-from .windows import Pieces, limit_pieces, tokenize_windows
+from .windows import Pieces, tokenize_windows
 
 # Wordpieces that run through the model at once: enough to keep the cores busy, and few
 # enough that the rows of a batch have similar lengths.
