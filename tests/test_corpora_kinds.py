@@ -13,7 +13,7 @@ from reproduction.corpora.kinds import BENCHMARK_MARKS, MARKS, set_kinds
 from reproduction.corpora.passages import DOCUMENT, join_sentences
 from reproduction.corpora.report import Report
 from reproduction.corpora.seen import SeenTexts
-from reproduction.corpora.sets import BENCHMARKS, TRAINING, read_set
+from reproduction.corpora.sets import BENCHMARKS, TRAINING, TREEBANKS, read_set
 from spacy_tommer.keys import KINDS, MENTION, NAME, TERM
 
 TYPES = Path(__file__).resolve().parents[1] / "assets/types"
@@ -39,7 +39,7 @@ def test_the_kinds_that_a_corpus_marks_completely(nlp):
         "litbank": ["PHRASE"],
         "openmentions": ["NAME", "TERM", "QUANTITY"],
     }
-    assert found.keys() == TRAINING.keys()
+    assert found.keys() == {*TRAINING, *(f"uner_{code}" for code in TREEBANKS)}
     for marks in MARKS.values():
         assert {*marks.kinds, *marks.types.values()} <= set(KINDS)
         assert set(marks.whole) <= set(marks.kinds)

@@ -21,7 +21,16 @@ from ..corpora.passages import join_sentences
 from ..corpora.pile_ner import read_pile_ner
 from ..corpora.report import Report
 from ..corpora.seen import SeenTexts
-from ..corpora.sets import ASSETS, BENCHMARKS, TRAINING, find_files, read_set
+from ..corpora.sets import (
+    ASSETS,
+    BENCHMARKS,
+    LANGUAGES,
+    TRAINING,
+    VALIDATION,
+    find_files,
+    language_of,
+    read_set,
+)
 from ..corpora.sides import Sides, drop_held_out
 from ..corpora.split import PASSAGE_RUN, RUN, by_chance
 from ..corpora.training_types import write_training_types
@@ -63,10 +72,10 @@ def training(
     """Write the corpora to learn from: OUTPUT/train/SET, and some texts to OUTPUT/dev/SET.
 
     Texts that occur twice are kept once. Those that OpenMentions holds out are dropped from
-    other sets, and those that it trains on are not for validation; its own validation part
-    is, whatever the share. What is dropped or repaired is printed.
+    other sets, and those that it trains on are not for validation. A set that has a
+    validation part has all of it for validation, and no other texts. What is dropped or
+    repaired is printed.
     """
-    nlp = spacy.blank("en")
     seen = SeenTexts()
     sides = read_sides(find_files(data, "openmentions")[0])
     named = (entry.partition(":") for entry in sets.split(","))
@@ -77,16 +86,20 @@ def training(
             raise ValueError(f"{name!r} is not to learn from. Known: {', '.join(MARKS)}.")
     with whole_folder(output / "train") as train, whole_folder(output / "dev") as dev:
         for name, share in shares.items():
+            nlp = spacy.blank(language_of(name))
             report = Report(max_errors)
             read = partial(
                 read_clean, data, nlp=nlp, max_length=max_length, seen=seen, report=report
             )
+            # Passages of OpenMentions are whole, and on their sides already.
+            own = None if name == "openmentions" else sides
             split: Iterator[tuple[Doc, bool]]
-            if name == "openmentions":
-                held_out = ((doc, True) for doc in read("openmentions_validation"))
-                split = chain(by_chance(read(name), name, seed, 0.0, share), held_out)
+            docs = join_sentences(read(name, sides=own), passages)
+            if name in VALIDATION:
+                validation = join_sentences(read(VALIDATION[name], sides=own), passages)
+                kept = by_chance(docs, name, seed, 0.0, share)
+                split = chain(kept, ((doc, True) for doc in validation))
             else:
-                docs = join_sentences(read(name, sides=sides), passages)
                 run = PASSAGE_RUN if passages else RUN
                 split = by_chance(docs, name, seed, dev_share, share, sides, run)
             kinds = MARKS[name]
@@ -147,8 +160,8 @@ def benchmarks(
     ] = None,
     max_errors: MaxErrors = 100,
 ) -> None:
-    """Write the texts to score on: the sentences of benchmarks that have a mention."""
-    nlp = spacy.blank("en")
+    """Write the texts to score on: the sentences of benchmarks that have a mention; of
+    Universal NER all, as its makers score."""
     for name in sets.split(",") if sets else BENCHMARKS:
         try:
             find_files(data, name)
@@ -158,9 +171,10 @@ def benchmarks(
             print(f"{name}: left out. {error}")
             continue
         report = Report(max_errors)
+        nlp = spacy.blank(language_of(name))
         with whole_folder(output / name) as folder:
             docs = stream(read_set(data, name, nlp, report), nlp, name)
-            texts, mentions, dropped = write_benchmark(docs, folder)
+            texts, mentions, dropped = write_benchmark(docs, folder, name in LANGUAGES)
         report.count("text dropped that has no mention", dropped)
         print(f"{name}: {texts:,} texts with {mentions:,} mentions")
         print(report.summary())

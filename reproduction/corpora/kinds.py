@@ -8,6 +8,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_tommer.keys import MENTION, MENTIONS, NAME, PHRASE, QUANTITY, TERM
 
+from .sets import TREEBANKS
+
 
 @dataclass(frozen=True)
 class Marks:
@@ -62,6 +64,7 @@ MARKS: dict[str, Marks] = {
     "btc": NAMES,
     "stackoverflow": Marks(FIELD, types=SOFTWARE),
     "openmentions": Marks(EVERY, EVERY, {kind: kind for kind in EVERY}),
+    **{f"uner_{code}": NAMES for code in TREEBANKS},
 }
 # Types that are not here have both names and terms: misc, product (MATLAB, industrial
 # robot), protein and enzyme (p53, histone) of CrossNER; protein, DNA and cell_line of

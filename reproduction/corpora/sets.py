@@ -20,6 +20,7 @@ from .pubtator import read_pubtator
 from .redocred import read_redocred
 from .report import Report
 from .stackoverflow import read_stackoverflow
+from .universal_ner import read_universal_ner
 
 # What this project brings itself.
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -59,6 +60,17 @@ def openmentions(part: str) -> Sources:
     """
     reader = partial(read_openmentions, part=part)
     return [("openmentions/openmentions.jsonl", reader)]
+
+
+def universal_ner(treebank: str, part: str) -> Sources:
+    """Name the file of a part of Universal NER.
+
+    treebank (str): The treebank.
+    part (str): The part to read: "train", "dev" or "test".
+    """
+    # Sentences of the Chinese treebank were drawn from everywhere.
+    reader = partial(read_universal_ner, documents=not treebank.startswith("zh"))
+    return [(f"languages/{treebank}/{treebank}-ud-{part}.iob2", reader)]
 
 
 TRAINING: dict[str, Sources] = {
@@ -112,6 +124,34 @@ OTHER_FORMS: dict[str, Sources] = {
     "openmentions_validation": openmentions("validation"),
     "openmentions_test": openmentions("test"),
 }
+# Universal NER: the treebanks by language. Those named pud have a test part only.
+TREEBANKS = {
+    "da": "da_ddt",
+    "de": "de_pud",
+    "hr": "hr_set",
+    "pt": "pt_bosque",
+    "ru": "ru_pud",
+    "sk": "sk_snk",
+    "sr": "sr_set",
+    "sv": "sv_talbanken",
+    "zh": "zh_gsdsimp",
+}
+# Their parts, read only by name: uner_da to train on, uner_da_dev and uner_da_test.
+LANGUAGES: dict[str, Sources] = {
+    f"uner_{code}{'' if part == 'train' else f'_{part}'}": universal_ner(treebank, part)
+    for code, treebank in TREEBANKS.items()
+    for part in ("train", "dev", "test")
+}
+# The validation texts of training sets that bring their own.
+VALIDATION = {
+    "openmentions": "openmentions_validation",
+    **{f"uner_{code}": f"uner_{code}_dev" for code in TREEBANKS},
+}
+
+
+def language_of(name: str) -> str:
+    """RETURNS (str): The language of a corpus, such as "da" for uner_da."""
+    return name.split("_")[1] if name in LANGUAGES else "en"
 
 
 def find_files(folder: Path, name: str) -> tuple[list[Path], Reader]:
@@ -122,7 +162,7 @@ def find_files(folder: Path, name: str) -> tuple[list[Path], Reader]:
     RETURNS (tuple[list[Path], Reader]): The files, and their reader.
     RAISES (FileNotFoundError): If there are none.
     """
-    known = {**TRAINING, **BENCHMARKS, **OTHER_FORMS}
+    known = {**TRAINING, **BENCHMARKS, **OTHER_FORMS, **LANGUAGES}
     if name not in known:
         raise ValueError(f"There is no corpus {name!r}. Known: {', '.join(known)}.")
     place = ASSETS if name.startswith("openmentions") else folder

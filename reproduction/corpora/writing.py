@@ -22,7 +22,7 @@ def stream(docs: Iterable[Doc], nlp: Language, name: str) -> Iterator[Doc]:
     bar = tqdm(docs, desc=name, unit=" texts", leave=False, disable=None)
     for number, doc in enumerate(bar, 1):
         if number % RENEWED == 0:
-            new = spacy.blank("en")
+            new = spacy.blank(nlp.lang)
             nlp.vocab, nlp.tokenizer = new.vocab, new.tokenizer
         yield doc
 
@@ -46,16 +46,20 @@ def write_split(
         print("  none is for validation: take a larger --dev-share or another --seed")
 
 
-def write_benchmark(docs: Iterable[Doc], folder: Path) -> tuple[int, int, int]:
+def write_benchmark(
+    docs: Iterable[Doc], folder: Path, every: bool = False
+) -> tuple[int, int, int]:
     """Write the Docs that have a mention.
 
+    every (bool): Whether to write the others as well.
     RETURNS (tuple[int, int, int]): How many were written, their mentions, and how many were
         left out.
     """
     texts = mentions = dropped = 0
     with ShardWriter(folder, SHARD) as shards:
         for doc in docs:
-            if found := len(doc.spans["mentions"]):
+            found = len(doc.spans["mentions"])
+            if found or every:
                 texts, mentions = texts + 1, mentions + found
                 shards.add(doc)
             else:

@@ -11,24 +11,23 @@ from pathlib import Path
 from typing import Any, Optional
 
 import torch
-from safetensors import SafetensorError
 from spacy.tokens import Doc
 from thinc.api import get_torch_default_device
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers.modeling_utils import no_init_weights
-from transformers.utils import logging
+from transformers import AutoConfig, AutoTokenizer
 
 from .. import tensors
 from .adapter import adapter_files, merge_adapter
 from .attention import Attention, attention_rows, count_heads, queries_and_keys
+from .encoding import limit_pieces
 from .last_block import outputs_at
+from .loading import build_network, drop_pooler, load_network
 from .passes import Frame, feed_twice
 from .precision import Precision, Wanted, lower, resolve
 from .sources import file_hash, joint_hash, weights_hash
 from .spec import Unit
-from .windows import Pieces, limit_pieces, tokenize_windows
+from .windows import Pieces, tokenize_windows
 
 # Wordpieces that run through the model at once: enough to keep the cores busy, and few
 # enough that the rows of a batch have similar lengths.
@@ -97,26 +96,7 @@ class CutModel:
                 f"The model in {folder} has no fast tokenizer (tokenizer.json), which is "
                 "needed to align wordpieces with tokens."
             )
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # do not warn about the blocks that are left out
-        try:
-            network, info = AutoModel.from_pretrained(
-                folder,
-                config=config,
-                torch_dtype=torch.float32,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except SafetensorError as error:
-            raise ValueError(
-                f"The weights in {folder} are truncated or damaged ({error}). Remove the "
-                "folder and get the model again."
-            ) from error
-        finally:
-            logging.set_verbosity(verbosity)
-        missing = [key for key in info["missing_keys"] if "pooler" not in key]
-        if missing:
-            raise ValueError(f"The weights in {folder} lack {', '.join(missing)}.")
+        network = load_network(folder, config)
         hashes = [weights_hash(folder)]
         if adapter is not None:
             network = merge_adapter(network, adapter)
@@ -153,10 +133,7 @@ class CutModel:
         """
         weights, metadata = tensors.from_bytes(data, origin)
         config = AutoConfig.for_model(**json.loads(metadata["config"]))
-        with no_init_weights():
-            network = AutoModel.from_config(config, torch_dtype=torch.float32)
-        drop_pooler(network)
-        network.load_state_dict(weights, assign=True)
+        network = build_network(config, weights)
         tokenizer = Tokenizer.from_str(metadata["tokenizer"])
         return cls(network, tokenizer, metadata["sha256"], passes)
 
@@ -225,15 +202,6 @@ class CutModel:
                         read[layer] = rows.new_empty(len(pieces.row), rows.shape[1])
                     read[layer][kept] = rows
         return list(states.values()), list(read.values())
-
-
-def drop_pooler(network: nn.Module) -> None:
-    """Remove the pooler that BERT-like models have after their blocks.
-
-    network (nn.Module): A model of transformers, changed in place.
-    """
-    if hasattr(network, "pooler"):
-        network.pooler = None
 
 
 @contextmanager

