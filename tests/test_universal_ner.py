@@ -158,7 +158,7 @@ def test_conversion_keeps_the_parts(tmp_path):
     joined, single = docs_in(tmp_path / "out/train/uner_sr")
     assert joined.text == "Kazna A Makedoniji Ana ide." and single.text == "Ništa."
     group = joined.spans["mentions"]
-    assert group.attrs == {"kinds": [], "source": "uner_sr"}
+    assert group.attrs == {"kinds": [], "source": "uner"}
     assert [span.label_ for span in group] == ["NAME", "NAME"]
     assert [span.label_ for span in joined.spans["entities"]] == ["LOC", "PER"]
     # "Ništa." is in the training part, too.

@@ -66,6 +66,8 @@ MARKS: dict[str, Marks] = {
     "openmentions": Marks(EVERY, EVERY, {kind: kind for kind in EVERY}),
     **{f"uner_{code}": NAMES for code in TREEBANKS},
 }
+# Corpora that were annotated by one guide are one source.
+SOURCES = {f"uner_{code}": "uner" for code in TREEBANKS}
 # Types that are not here have both names and terms: misc, product (MATLAB, industrial
 # robot), protein and enzyme (p53, histone) of CrossNER; protein, DNA and cell_line of
 # GENIA; MISC of WikiNEuRal.
@@ -104,13 +106,14 @@ def set_kinds(doc: Doc, marks: Marks, source: str = "") -> Doc:
     source (str): Name of the corpus.
     RETURNS (Doc): The same Doc. doc.spans["mentions"] has kinds as labels, MENTION where a
         mention is of one of several; the kinds that are marked as a whole in
-        `attrs["kinds"]`; and the name of the corpus in `attrs["source"]`.
+        `attrs["kinds"]`; and in `attrs["source"]` the name of the corpus, or of all that
+        share its guide.
     """
     mentions = [
         Span(doc, span.start, span.end, label=marks.kind(span))
         for span in doc.spans[MENTIONS]
     ]
-    attrs = {"kinds": list(marks.whole), "source": source}
+    attrs = {"kinds": list(marks.whole), "source": SOURCES.get(source, source)}
     doc.spans[MENTIONS] = SpanGroup(doc, name=MENTIONS, spans=mentions, attrs=attrs)
     if doc.has_annotation("ENT_IOB"):
         doc.set_ents(mentions)
