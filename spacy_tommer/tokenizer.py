@@ -1,6 +1,8 @@
 """The tokenizer of a pipeline for texts in any language."""
 
+import re
 from collections.abc import Callable
+from typing import Any, Optional
 
 from spacy import util
 from spacy.language import Language
@@ -42,7 +44,19 @@ def create_tokenizer() -> Callable[[Language], Tokenizer]:
             suffix_search=util.compile_suffix_regex(defaults.suffixes or ()).search,
             infix_finditer=util.compile_infix_regex(infixes).finditer,
             token_match=defaults.token_match,
-            url_match=defaults.url_match,
+            url_match=spaced(defaults.url_match),
         )
 
     return make_tokenizer
+
+
+def spaced(match: Optional[Callable[..., Any]]) -> Optional[Callable[..., Any]]:
+    """Match only text without characters of UNSPACED: an address does not end where their
+    text begins.
+
+    match (Optional[Callable]): The method `match` of a compiled pattern.
+    """
+    if match is None:
+        return None
+    pattern = match.__self__.pattern.removeprefix("(?u)")  # type: ignore[attr-defined]
+    return re.compile(rf"(?!\S*[{UNSPACED}])(?:{pattern})").match
