@@ -22,7 +22,7 @@ from ..adapters.shipping import adapter_card, check_adapter, copy_adapter
 
 MENTIONS_CARD = """# {name}
 
-Finds entity mentions in English text, nested and flat.
+Finds entity mentions in {texts}, nested and flat.
 
 | | |
 | --- | --- |
@@ -148,6 +148,9 @@ def shipped_config(nlp: Language, name: str) -> Config:
     adapter gets the name of the model, by which it is found on every machine."""
     config = nlp.config.interpolate()
     keep = {key: config["nlp"][key] for key in ("lang", "pipeline", "batch_size")}
+    tokenizer = config["nlp"]["tokenizer"]
+    if tokenizer["@tokenizers"] != "spacy.Tokenizer.v1":  # the default of most languages
+        keep["tokenizer"] = tokenizer
     keep["pipeline"] = [pipe for pipe in keep["pipeline"] if pipe != "tommer_zeroshot"]
     components = {pipe: config["components"][pipe] for pipe in keep["pipeline"]}
     tommer = nlp.get_pipe("tommer")
@@ -179,6 +182,7 @@ def mentions_card(nlp: Language, name: str, data: str, command: str) -> str:
         **settings,
         **about_states(shim),
         name=name,
+        texts="English text" if nlp.lang == "en" else "text in many languages",
         parameters=sum(p.numel() for p in head.parameters()),
         command=command,
         seed=nlp.config.interpolate()["training"]["seed"],

@@ -83,7 +83,7 @@ def cells_of(tommer: Tommer, sets: Sequence[ValidationSet]) -> tuple[Floats, Mar
                     tommer.spans_key,
                     tommer.model.attrs["sources"],
                 )
-                known = counted[..., : len(kinds)].any(-1)
+                known = counted[..., : len(kinds)].any(-1) & np.isfinite(values[..., 0])
                 logits.append(values[known])
                 gold.append(target[known] > 0)
     return np.concatenate(logits), np.concatenate(gold)
