@@ -134,7 +134,7 @@ class Load:
         number = 0
         while time.time() < self.until:
             rng = random.Random(f"{place} {number}")
-            text = " ".join(random_text(rng, self.words) for _ in range(4))
+            text = random_text(rng, self.words)
             session = Session(kind)
             try:
                 await self.run(session, text, rng)
@@ -208,8 +208,8 @@ def run(
     model: str = typer.Argument("minilm"),
     sessions: int = 50,
     seconds: float = 300.0,
-    pause: float = 0.25,
-    latencies: int = 40,
+    pause: float = 1.0,
+    latencies: int = 20,
 ) -> None:
     """Run SESSIONS at once for SECONDS against a server in another process: four of five
     read at once, one of ten slowly, and one of ten vanishes. Each has its own text, which
@@ -234,16 +234,15 @@ def run(
         server.wait(60)
     report(model, load.done, took, latencies)
     print(
-        f"memory of the server: {memory[0]:.0f} MB before, {memory[1]:.0f} MB after a "
-        f"tenth of the time, {memory[-1]:.0f} MB at the end, {max(memory):.0f} MB at "
-        f"most; {health['streams']} texts left open"
+        f"{health['streams']} texts left open; memory of the server from start to end, MB:"
     )
+    print(*(f"{size:.0f}" for size in memory))
 
 
 async def run_all(
     load: Load, sessions: int, kinds: list[str], process: int, memory: list[float]
 ) -> None:
-    """Run all sessions, and note the memory of the server ten times."""
+    """Run all sessions, and note the memory of the server."""
     tasks = [
         asyncio.create_task(load.one_after_the_other(i, kinds[i % len(kinds)]))
         for i in range(sessions)

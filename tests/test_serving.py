@@ -140,6 +140,13 @@ def reason(answer, status):
     return error["message"]
 
 
+def wait_until(check, seconds=20):
+    end = time.time() + seconds
+    while not (found := check()):
+        assert time.time() < end, found
+        time.sleep(0.05)
+
+
 async def send_text(port, text, rng, longest=20):
     """Send a text in pieces, while events are received."""
     connection = Connection(port)
@@ -671,13 +678,15 @@ def test_numbers_of_requests(running, caplog):
     assert len(set(made)) == 4 and all(len(one) == 32 for one in made)
     running.client.get("/a%0ab", headers={"X-Request-ID": "broken-line"})
     running.client.post("/stream", content=b"Ada", headers={"X-Request-ID": "stream-1"})
-    lines = [record.getMessage() for record in caplog.records]
-    assert any(line.startswith("proxy-7.a_b GET /health 200 ") for line in lines)
-    assert any(line.startswith("broken-line GET /a%0Ab 404 ") for line in lines)
-    assert any(
-        line.startswith("stream-1 POST /stream 200") and line.endswith("complete")
-        for line in lines
-    )
+
+    def logged(begin, end=""):
+        lines = [record.getMessage() for record in caplog.records]
+        return any(one.startswith(begin) and one.endswith(end) for one in lines)
+
+    # A line is written once the answer has been sent.
+    wait_until(lambda: logged("proxy-7.a_b GET /health 200 "))
+    wait_until(lambda: logged("broken-line GET /a%0Ab 404 "))
+    wait_until(lambda: logged("stream-1 POST /stream 200 ", "complete"))
 
 
 def test_what_fails_is_answered_and_the_server_goes_on(writer, whole, monkeypatch):
@@ -832,13 +841,6 @@ return [...document.querySelectorAll('#' + arguments[0] + ' .mention[data-start]
     one.classList.contains('open'),
   ])
 """
-
-
-def wait_until(check, seconds=20):
-    end = time.time() + seconds
-    while not (found := check()):
-        assert time.time() < end, found
-        time.sleep(0.05)
 
 
 def test_the_page_in_a_browser(browser, running, whole):
