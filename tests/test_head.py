@@ -3,6 +3,7 @@ import pytest
 import torch
 from conftest import SHARED, needs_shared
 from numpy.testing import assert_allclose
+from thinc.api import NumpyOps
 from torch.nn.functional import gelu
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -11,6 +12,7 @@ from spacy_tommer.head.checkpoints import read_released
 from spacy_tommer.head.head import MentionHead
 from spacy_tommer.head.losses import balanced_bce
 from spacy_tommer.head.matching import ToM
+from spacy_tommer.head.model import bar_inside
 
 ORACLE = SHARED / "oracle"
 ALONE = ("case3_seq0_alone_n20", "case3_seq1_alone_n13", "case3_seq2_alone_n7")
@@ -191,3 +193,16 @@ def test_memory_grows_with_the_units_not_with_their_square():
         most.append(largest.cells)
     assert most[0] < 1024 * 200
     assert most[1] <= 8 * most[0]
+
+
+def test_no_span_begins_or_ends_between_units_with_the_same_vector():
+    """Characters of one wordpiece have its vector, as units 1 and 2 do here."""
+    states = np.array([[0.0], [1.0], [1.0], [2.0]], dtype="f")
+    logits = np.zeros((4, 3, 1), dtype="f")
+    bar_inside(logits, states, NumpyOps())
+    spans = {
+        (end - length, end + 1)
+        for end, length in zip(*np.nonzero(np.isfinite(logits[..., 0])))
+        if length <= end
+    }
+    assert spans == {(0, 1), (0, 3), (1, 3), (1, 4), (3, 4)}
