@@ -86,7 +86,7 @@ def mentions(doc: Doc) -> list[tuple[int, int, str]]:
 
 
 def main(
-    model: str = "multilingual",
+    model: Annotated[str, typer.Argument(help="A shipped model.")] = "multilingual",
     texts: Annotated[int, typer.Option(help="How many texts.")] = 2000,
     seed: int = 0,
 ) -> None:
