@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..backbone.spec import BackboneSpec
 from .detokenizer import Detokenizer
-from .frontier import before_tags, count_solid
+from .frontier import before_patterns, count_solid
 from .pieces import Floats, Ints, Pieces
 from .session import Session
 from .tokens import Word
@@ -97,7 +97,7 @@ class GeneratedText:
         """
         units = lengths[: self.session.needed].nonzero()[0]
         if len(units):
-            self.session.drop(doc, before_tags(doc, int(units[-1])))
+            self.session.drop(doc, before_patterns(doc, int(units[-1])))
             self.pieces.drop(self.session.first_char)
 
     def whole_doc(self, vocab: Vocab, spec: BackboneSpec, ops: Ops) -> Doc:
