@@ -192,15 +192,16 @@ def test_an_endless_stream_keeps_a_tail(make):
     for family in ("llama", "bert"):
         nlp = make(family)
         stream = spacy_tommer.stream(nlp, stride=6)
-        session = stream.streams.sessions[0]
+        session = stream.streams.texts[0].session
         sizes = []
         for i in range(60):
             stream.push(f"{TEXTS[i % 3]}\n\n")
-            sizes.append((len(session.words), len(stream.streams.rows[0])))
+            sizes.append((len(session.words), len(stream.streams.texts[0].rows)))
             assert len(session.reported) < 200 and not session.final
         assert session.first_token > 700
-        assert max(sizes) < (80, 8)
-        assert max(sizes[30:]) <= max(sizes[:30])
+        words, rows = zip(*sizes)
+        assert max(words) < 80 and max(rows) < 8
+        assert max(words[30:]) <= max(words[:30])
 
 
 def test_streams_share_passes_and_are_as_if_alone(make, monkeypatch):
@@ -229,7 +230,7 @@ def test_streams_share_passes_and_are_as_if_alone(make, monkeypatch):
             assert len(passes.shapes) <= 1
         for key, events in streams.close(*texts).items():
             together[key].append(events)
-        assert not streams.sessions
+        assert not streams.texts
         for key, text in texts.items():
             for events in together[key]:
                 folded[key].add(events)
