@@ -13,7 +13,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .streaming.batcher import Chunks
-    from .streaming.generation import MentionStreamer
+    from .streaming.mention_streamer import MentionStreamer
     from .streaming.passages import Mask
     from .streaming.stream import Stream, Streams
 
@@ -143,7 +143,7 @@ def redact(
 def __getattr__(name: str) -> Any:
     """Import MentionStreamer, which needs transformers, at its first use."""
     if name == "MentionStreamer":
-        from .streaming.generation import MentionStreamer
+        from .streaming.mention_streamer import MentionStreamer
 
         return MentionStreamer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

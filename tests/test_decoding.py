@@ -121,3 +121,22 @@ def test_no_spans():
     nothing = np.zeros(0, int)
     for decode in (greedy_decode, best_flat_decode):
         assert len(decode(nothing, nothing, np.zeros(0), np.ones(3, bool))) == 0
+
+
+def test_best_flat_sums_begin_again_where_no_span_crosses():
+    """A large sum before two equal choices must not decide between them by rounding."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        size = 12
+        starts = np.sort(rng.integers(0, 12, size))
+        ends = starts + rng.integers(1, 4, size)
+        logits = rng.choice([0.1, 0.2, 0.3, 0.6], size)
+        alone = best_flat_decode(starts, ends, logits, np.ones(20, dtype="bool"))
+        before = np.arange(3001)
+        both = best_flat_decode(
+            np.concatenate([before, starts + 3001]),
+            np.concatenate([before + 1, ends + 3001]),
+            np.concatenate([np.full(3001, 0.37), logits]),
+            np.ones(3021, dtype="bool"),
+        )
+        assert (both[3001:] - 3001).tolist() == alone.tolist()

@@ -431,7 +431,7 @@ def test_clients_that_vanish_leave_nothing(writer, running):
         with running.client.stream("POST", CHAT, json=body) as answer:
             next(answer.iter_raw())
     running.wait_until_free()
-    assert not running.server.texts.streams.sessions and not running.server.inboxes
+    assert not running.server.texts.streams.texts and not running.server.inboxes
     assert not any(module._forward_hooks for module in writer[1].modules())
     assert threading.active_count() <= threads
 
@@ -467,7 +467,7 @@ def test_who_does_not_read_keeps_no_one_waiting(writer):
         assert server.places.taken == len(read) == 1
         await asyncio.wait_for(deaf, 20)
         await server.worker.run(int)
-        assert server.places.taken == 0 and not server.texts.streams.sessions
+        assert server.places.taken == 0 and not server.texts.streams.texts
         assert len(read) == 1
         server.worker.close()
 

@@ -86,6 +86,20 @@ def test_two_passes_are_read_again(make, tiny):
     assert difference(folded, nlp(LONG)) < 1e-4
 
 
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_a_tail_does_not_begin_inside_a_date_or_a_tag(family, make):
+    """Windows begin at all places of dates and tags, and at several of a long tag."""
+    settings = {"threshold": 0.3, "flat_threshold": None}
+    dates = "Ada met Bob on 2024-05-12 and Eve 2023-11-30 at 2022-01-02 they left for town "
+    tags = "Ada met <a href='x y z' title='u v w' class='k l m'> Bob and Eve </a> in town "
+    for window, stride, repeated in ((8, 8, dates * 2), (8, 4, dates + tags * 2)):
+        nlp = make(family, window=window, stride=stride, **settings)
+        for shift in range(0, 8, 1 if family == "gpt2" else 4):
+            text = "word " * shift + repeated
+            folded = push_all(spacy_tommer.stream(nlp), text, random.Random(0), 1)
+            assert difference(folded, nlp(text)) < 1e-4
+
+
 def test_one_push_and_one_character_at_a_time_end_alike(make):
     nlp = make("llama")
     for longest in (1, len(LONG)):
@@ -178,15 +192,16 @@ def test_an_endless_stream_keeps_a_tail(make):
     for family in ("llama", "bert"):
         nlp = make(family)
         stream = spacy_tommer.stream(nlp, stride=6)
-        session = stream.streams.sessions[0]
+        session = stream.streams.texts[0].session
         sizes = []
         for i in range(60):
             stream.push(f"{TEXTS[i % 3]}\n\n")
-            sizes.append((len(session.words), len(stream.streams.rows[0])))
+            sizes.append((len(session.words), len(stream.streams.texts[0].rows)))
             assert len(session.reported) < 200 and not session.final
         assert session.first_token > 700
-        assert max(sizes) < (80, 8)
-        assert max(sizes[30:]) <= max(sizes[:30])
+        words, rows = zip(*sizes)
+        assert max(words) < 80 and max(rows) < 8
+        assert max(words[30:]) <= max(words[:30])
 
 
 def test_streams_share_passes_and_are_as_if_alone(make, monkeypatch):
@@ -215,7 +230,7 @@ def test_streams_share_passes_and_are_as_if_alone(make, monkeypatch):
             assert len(passes.shapes) <= 1
         for key, events in streams.close(*texts).items():
             together[key].append(events)
-        assert not streams.sessions
+        assert not streams.texts
         for key, text in texts.items():
             for events in together[key]:
                 folded[key].add(events)

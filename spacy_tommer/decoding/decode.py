@@ -117,13 +117,19 @@ def best_flat_decode(
     # How many spans of the order end at or before the start of span k.
     before = np.searchsorted(ends[order], starts[order], side="right").tolist()
     weights = sigmoid(logits[order]).tolist()
-    best = [0.0]
-    for weight, earlier in zip(weights, before):
+    # Sums begin again where no span crosses, so that nothing before rounds them otherwise.
+    first = np.minimum.accumulate(starts[order][::-1])[::-1]
+    apart = np.append(True, first[1:] >= ends[order][:-1])[: len(order)].tolist()
+    best, takes = [0.0], []
+    for weight, earlier, restarts in zip(weights, before, apart):
+        if restarts:
+            best[-1] = 0.0
+        takes.append(best[earlier] + weight > best[-1])
         best.append(max(best[-1], best[earlier] + weight))
     picked = []
     k = len(order)
     while k:
-        if best[k] > best[k - 1]:
+        if takes[k - 1]:
             picked.append(order[k - 1])
             k = before[k - 1]
         else:

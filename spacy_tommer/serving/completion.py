@@ -21,7 +21,7 @@ from transformers import (
 from ..streaming.catcher import Step
 from ..streaming.detokenizer import Detokenizer
 from ..streaming.event import Event
-from ..streaming.generation import MentionStreamer
+from ..streaming.mention_streamer import MentionStreamer
 from .clock import Clock, Ended
 from .errors import full
 from .limits import Limits
@@ -89,11 +89,11 @@ class Reader:
     def read(self) -> Part:
         """Read all steps of the model that wait."""
         text = ""
-        while self.finish is None and not self.streamer.steps.empty():
-            step = self.streamer.steps.get()
+        while self.finish is None and not self.streamer.catcher.steps.empty():
+            step = self.streamer.catcher.steps.get()
             assert not isinstance(step, BaseException)
             text += self.take(step)
-        events = self.streamer.step(self.streamer.texts).events
+        events = self.streamer.step(self.streamer.texts)
         return Part(text, events, self.finish, len(self.ids))
 
     def take(self, step: Optional[Step]) -> str:

@@ -61,7 +61,7 @@ class Server:
             "model": self.name,
             "writes": self.completions is not None,
             "sessions": self.places.taken,
-            "streams": len(self.texts.streams.sessions),
+            "streams": len(self.texts.streams.texts),
             "waiting": self.completions.waiting if self.completions else 0,
         }
 

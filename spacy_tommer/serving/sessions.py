@@ -41,16 +41,13 @@ class Texts:
         self.limits = limits
         # A text that has been left is forgotten after the batch that runs.
         self.streams = Streams(worker.nlp, 2 * limits.sessions)
-        self.batcher = Batcher(self, worker.executor)
+        self.batcher = Batcher(self.write, self.discard, worker.executor)
 
     def write(
         self, chunks: Mapping[Hashable, str], closing: tuple[Hashable, ...] = ()
     ) -> dict[Hashable, list[Event]]:
         """Add to some of the texts, in the worker's thread."""
         return self.worker.call(self.streams.write, chunks, closing)
-
-    def check(self, chunks: Mapping[Hashable, str]) -> None:
-        """Accept what comes from a decoder."""
 
     def discard(self, key: Hashable) -> None:
         """Forget a text, after what the worker does now."""

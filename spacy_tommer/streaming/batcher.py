@@ -1,31 +1,26 @@
 """Read what arrives in several streams of an event loop in one batch, in another thread."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Hashable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+)
 from concurrent.futures import Executor
-from typing import NamedTuple, Optional, Protocol, Union
+from typing import NamedTuple, Optional, Union
 
 from .event import Event
 
 Chunks = Union[AsyncIterable[str], Iterable[str]]
 
 
-class Writer(Protocol):
-    """Hold several texts: the part of `Streams` that is used here."""
-
-    def write(
-        self, chunks: Mapping[Hashable, str], closing: tuple[Hashable, ...] = ()
-    ) -> dict[Hashable, list[Event]]:
-        """Add to some of the texts, and end some of these."""
-        ...
-
-    def check(self, chunks: Mapping[Hashable, str]) -> None:
-        """Raise ValueError for what cannot be written."""
-        ...
-
-    def discard(self, key: Hashable) -> None:
-        """Forget a text."""
-        ...
+# Add to some texts by their keys, end some of these, and return what has changed in each.
+Write = Callable[
+    [Mapping[Hashable, str], tuple[Hashable, ...]], dict[Hashable, list[Event]]
+]
 
 
 class Waiting(NamedTuple):
@@ -39,12 +34,19 @@ class Waiting(NamedTuple):
 class Batcher:
     """Write to texts together that are written to while a batch runs.
 
-    writer (Writer): The texts.
+    write_batch (Write): Adds to texts.
+    discard (Callable[[Hashable], None]): Forgets a text.
     executor (Optional[Executor]): Where batches run; by default in any other thread.
     """
 
-    def __init__(self, writer: Writer, executor: Optional[Executor] = None) -> None:
-        self.writer = writer
+    def __init__(
+        self,
+        write_batch: Write,
+        discard: Callable[[Hashable], None],
+        executor: Optional[Executor] = None,
+    ) -> None:
+        self.write_batch = write_batch
+        self.discard = discard
         self.executor = executor
         self.waiting: dict[Hashable, Waiting] = {}
         self.left: list[Hashable] = []
@@ -54,11 +56,10 @@ class Batcher:
         """Add to a text.
 
         key (Hashable): What names it.
-        chunk (str): What follows. ValueError is raised for anything else.
+        chunk (str): What follows.
         last (bool): Whether the text ends here.
         RETURNS (list[Event]): What has changed.
         """
-        self.writer.check({key: chunk})
         events: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         self.waiting[key] = Waiting(chunk, last, events)
         if self.running is None:
@@ -69,7 +70,7 @@ class Batcher:
         """Forget a text, as soon as no batch runs."""
         self.waiting.pop(key, None)
         if self.running is None:
-            self.writer.discard(key)
+            self.discard(key)
         else:
             self.left.append(key)
 
@@ -79,10 +80,15 @@ class Batcher:
             while self.waiting:
                 batch, self.waiting = self.waiting, {}
                 await self.run_batch(batch)
-                while self.left:
-                    self.writer.discard(self.left.pop())
+                self.discard_left()
         finally:
             self.running = None
+            self.discard_left()
+
+    def discard_left(self) -> None:
+        """Forget the texts that were left while a batch ran."""
+        while self.left:
+            self.discard(self.left.pop())
 
     async def run_batch(self, batch: dict[Hashable, Waiting]) -> None:
         """Write one batch, and hand out what has changed. An exception is raised in all
@@ -91,8 +97,12 @@ class Batcher:
         closing = tuple(key for key, one in batch.items() if one.last)
         try:
             events = await asyncio.get_running_loop().run_in_executor(
-                self.executor, self.writer.write, chunks, closing
+                self.executor, self.write_batch, chunks, closing
             )
+        except asyncio.CancelledError:
+            for one in batch.values():
+                one.events.cancel()
+            raise
         except Exception as error:
             for one in batch.values():
                 if not one.events.done():

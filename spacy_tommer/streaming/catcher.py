@@ -5,11 +5,11 @@ Axis letters: B sequences of a batch; n wordpieces; d width of a state.
 """
 
 from queue import SimpleQueue
+from threading import get_ident
 from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from torch import Tensor, nn
-from transformers.generation.streamers import BaseStreamer
 
 from .pieces import Floats
 
@@ -27,7 +27,7 @@ class Step(NamedTuple):
     ids: list[list[int]]
 
 
-class Catcher(BaseStreamer):
+class Catcher:
     """Put each step into a queue, for whoever reads it, so that the model need not wait.
 
     prompt (bool): Whether the sequences begin with their prompts.
@@ -35,38 +35,50 @@ class Catcher(BaseStreamer):
 
     def __init__(self, prompt: bool = False) -> None:
         self.prompt = prompt
-        self.attached = False
         self.caught: list[Tensor] = []  # since the last ids, (B, n, d) each
         self.prompts: Optional[Tensor] = None
+        self.thread: Optional[int] = None  # in which the model generates
         self.chosen = 0  # ids of each sequence
         # An exception, or None, ends the steps.
         self.steps: SimpleQueue[Union[Step, BaseException, None]] = SimpleQueue()
 
     def catch(self, block: nn.Module, inputs: Any, output: Any) -> None:
-        """Keep the output of a block until the next ids are chosen: a forward hook."""
-        self.caught.append(output[0] if isinstance(output, tuple) else output)
+        """Keep the output of a block until the next ids are chosen: a forward hook, which
+        other threads with the same model call, too."""
+        if get_ident() == self.thread:
+            self.caught.append(output[0] if isinstance(output, tuple) else output)
 
     def put(self, value: Tensor) -> None:
         """Take ids from `generate`: those of the prompts (B, n), and then the next one of
         each sequence (B,). ValueError is raised for another search than greedy search and
-        sampling."""
-        if not self.attached:
-            raise ValueError(
-                "The streamer is not attached to the model. Write:\n"
-                "    with streamer.attach(model):\n"
-                "        model.generate(..., streamer=streamer)"
-            )
+        sampling, and for prompts that are needed and have no ids."""
         if self.prompts is None:
-            self.prompts = value.reshape(-1, value.shape[-1])
-            self.chosen = 0
-            self.caught.clear()
+            self.begin(torch.atleast_2d(value))
             return
+        if value.dim() != 1:
+            raise ValueError(
+                f"The model chose ids of the shape {tuple(value.shape)} in one step. A "
+                "streamer of mentions follows greedy search and sampling: no beams, no "
+                "assistant model, and no prompt lookup."
+            )
         ids = value.reshape(-1, 1)
         if not self.chosen:
             self.steps.put(Step(True, None, self.read_prompts(len(ids))))
         length = 1 if self.chosen else self.prompts.shape[1] if self.prompt else 0
         self.steps.put(Step(False, self.take_states(len(ids), length), ids.tolist()))
         self.chosen += 1
+
+    def begin(self, prompts: Tensor) -> None:
+        """Begin sequences with their prompts. (B, n)"""
+        if self.prompt and not prompts.shape[1]:
+            raise ValueError(
+                "The prompt has no ids. With `prompt=True` write "
+                "model.generate(input_ids=...), and not inputs_embeds."
+            )
+        self.prompts = prompts
+        self.thread = get_ident()
+        self.chosen = 0
+        self.caught.clear()
 
     def read_prompts(self, count: int) -> list[list[int]]:
         """Return the prompts, or empty ones.
@@ -102,8 +114,7 @@ class Catcher(BaseStreamer):
         return states[:, -length:].float().cpu().numpy()
 
     def end(self) -> None:
-        """End the sequences: `generate` has ended."""
-        if self.prompts is not None:
-            self.prompts = None
-            self.caught.clear()
-            self.steps.put(None)
+        """End the sequences: `generate` has ended, or never began."""
+        self.prompts = self.thread = None
+        self.caught.clear()
+        self.steps.put(None)

@@ -14,6 +14,7 @@ class Detokenizer:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
+        self.special = find_special(tokenizer)
         self.ids: list[int] = []
         # Ids before it are context for those behind it: some tokenizers join wordpieces
         # without a space only where others precede them.
@@ -22,6 +23,8 @@ class Detokenizer:
 
     def push(self, id_: int) -> str:
         """Return the text that an id adds; nothing while a character is incomplete."""
+        if id_ in self.special:
+            return ""
         self.ids.append(id_)
         before, text = self.decode(self.ids[: self.known]), self.decode(self.ids)
         self.incomplete = text.endswith(INCOMPLETE)
@@ -40,3 +43,12 @@ class Detokenizer:
         return self.tokenizer.decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+
+
+def find_special(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Find the ids that `decode` skips: they would be decoded again with every one behind
+    them."""
+    if not tokenizer.is_fast:
+        return frozenset(tokenizer.all_special_ids)
+    added = tokenizer.added_tokens_decoder
+    return frozenset(id_ for id_, token in added.items() if token.special)

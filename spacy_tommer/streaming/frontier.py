@@ -3,12 +3,14 @@
 Axis letters: T tokens of a Doc; M mentions; L longest span in units.
 """
 
+from itertools import chain
+
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import IDX
 from spacy.tokens import Doc
 
-from ..decoding.borders import TAG, find_breaks, find_unclosed_tag
+from ..decoding.borders import DATE, TAG, find_breaks, find_unclosed_tag
 
 Ints = NDArray[np.intp]
 
@@ -91,15 +93,19 @@ def find_uncrossed(low: int, high: int, starts: Ints, ends: Ints) -> int:
     return low + int(np.flatnonzero(~crossed)[-1])
 
 
-def before_tags(doc: Doc, start: int, step: int = 1) -> int:
-    """Find a place where a text can be cut without cutting a tag.
+def before_patterns(doc: Doc, start: int, step: int = 1) -> int:
+    """Find a place where a text can be cut without cutting a tag or a date, which rules on
+    tokens look at as a whole.
 
     doc (Doc): The text.
     start (int): The last place, in tokens.
     step (int): Tokens from one place to the next.
     RETURNS (int): The last such place, or 0.
     """
-    tags = [match.span() for match in TAG.finditer(doc.text)] if start > 0 else []
-    while start > 0 and any(first < doc[start].idx < end for first, end in tags):
+    if start <= 0:
+        return 0
+    found = chain(TAG.finditer(doc.text), DATE.finditer(doc.text))
+    spans = [match.span() for match in found]
+    while start > 0 and any(first < doc[start].idx < end for first, end in spans):
         start -= step
     return max(start, 0)

@@ -6,30 +6,23 @@ Axis letters: n wordpieces; d width of a state.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, Optional
+from typing import Optional, Union
 
-import numpy as np
+import torch
 from spacy.language import Language
 from spacy.tokens import Doc
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ..backbone.model import cut_model, is_backbone, spec_of
 from ..locks import COMPUTING
 from .event import Event
-from .generated import GeneratedText
-from .passages import Passage
+from .generated_text import GeneratedText
 from .pieces import Floats
 from .pipeline import find_tommer, find_transformer
 from .separators import BLANKS
-from .session import Session, find_events
+from .session import Session, report_mentions
 from .tokens import Tokens
-
-
-class News(NamedTuple):
-    """Hold what a step has found."""
-
-    events: list[Event]
-    passages: list[Passage]
 
 
 class GeneratedTexts:
@@ -68,14 +61,15 @@ class GeneratedTexts:
         )
         self.texts: list[GeneratedText] = []
 
-    def begin(self, count: int = 1) -> None:
+    def begin(self, count: int = 1, passages: bool = False) -> None:
         """Begin texts, and forget those before.
 
         count (int): How many.
+        passages (bool): Whether their passages are collected.
         """
         self.texts = [
             GeneratedText(
-                Session(self.tommer, Tokens(self.nlp, BLANKS), i, passages=True),
+                Session(self.tommer, Tokens(self.nlp, BLANKS), i, passages),
                 self.tokenizer,
                 self.keep_states,
             )
@@ -83,66 +77,91 @@ class GeneratedTexts:
         ]
 
     def feed(
-        self, ids: Sequence[int], states: Optional[Floats] = None, sequence: int = 0
+        self,
+        ids: Sequence[int],
+        states: Optional[Union[Floats, Tensor]] = None,
+        sequence: int = 0,
     ) -> list[Event]:
         """Add to a text. `begin` begins it, and `finish` ends it.
 
         ids (Sequence[int]): The next ids, in order; none if only states are new.
-        states (Optional[Floats]): Outputs of the block of the oldest ids that have none.
-            (n, d)
+        states (Optional[Union[Floats, Tensor]]): Outputs of the block, of the oldest ids
+            that have none, these included. (n, d)
         sequence (int): The number of the text.
         RETURNS (list[Event]): What has changed. ValueError is raised for a text that has
-            not begun.
+            not begun, and for states that do not fit.
         """
+        text = self.find_open(sequence)
+        if states is not None:
+            states = torch.as_tensor(states).detach().float().cpu().numpy()
+            self.check_states(states, text.waiting + len(ids))
+        text.add_ids(ids)
+        if states is not None:
+            text.add_states(states)
+        return self.step([text])
+
+    def find_open(self, sequence: int) -> GeneratedText:
+        """Find a text. ValueError is raised if it has not begun, or has ended."""
         if not 0 <= sequence < len(self.texts) or self.texts[sequence].session.ended:
             raise ValueError(
                 f"Text {sequence} has not begun, or has ended. Call `begin` first."
             )
-        text = self.texts[sequence]
-        if states is not None:
-            text.add_states(np.asarray(states, dtype="float32"))
-        text.add_ids(ids)
-        return self.step([text]).events
+        return self.texts[sequence]
 
-    def finish(self) -> list[Event]:
-        """End all texts.
+    def check_states(self, states: Floats, waiting: int) -> None:
+        """Raise ValueError for states of another shape than (n, d), or of more ids than
+        wait for them."""
+        width = self.cut.config.hidden_size
+        if states.ndim != 2 or states.shape[1] != width or len(states) > waiting:
+            raise ValueError(
+                f"The states have the shape {states.shape}, and {waiting} ids of the text "
+                f"have none yet. Write those of the oldest ones, of shape (n, {width}): "
+                "one row for each id, and one text at a time."
+            )
 
-        RETURNS (list[Event]): What has changed. All mentions are final.
+    def finish(self, sequence: Optional[int] = None) -> list[Event]:
+        """End texts.
+
+        sequence (Optional[int]): The number of the text; by default all that have not
+            ended.
+        RETURNS (list[Event]): What has changed. All mentions are final. ValueError is
+            raised for a text that has not begun, or has ended.
         """
-        return self.close().events
-
-    def close(self) -> News:
-        """End all texts that have not ended."""
-        texts = [text for text in self.texts if not text.session.ended]
+        texts = self.texts if sequence is None else [self.find_open(sequence)]
         for text in texts:
-            text.close()
+            if not text.session.ended:
+                text.close()
         return self.step(texts)
 
-    def step(self, texts: Sequence[GeneratedText]) -> News:
-        """Read what is new in some texts."""
-        due = [text for text in texts if text.is_due]
-        news = News([], [])
+    def step(self, texts: Sequence[GeneratedText]) -> list[Event]:
+        """Read what is new in some texts, and return what has changed."""
         with COMPUTING:
-            ops = self.tommer.model.ops
-            made = [text.make_doc(self.nlp.vocab, self.spec, ops) for text in due]
-            filled = [(text, *both) for text, both in zip(due, made) if len(both[0])]
-            if filled:
-                read, docs, final = zip(*filled)
-                sessions = [text.session for text in read]
-                found = find_events(self.tommer, sessions, docs, final)
-                for text, doc, (lengths, events) in zip(read, docs, found):
-                    text.drop(doc, lengths)
-                    news.events.extend(events)
-                    news.passages.extend(text.session.take_passages())
-        return news
+            self.read([text for text in texts if text.is_due])
+        return [event for text in texts for event in text.session.take_events()]
+
+    def read(self, texts: Sequence[GeneratedText]) -> None:
+        """Find the mentions in the tails of some texts."""
+        ops = self.tommer.model.ops
+        made = [text.make_doc(self.nlp.vocab, self.spec, ops) for text in texts]
+        filled = [(text, *both) for text, both in zip(texts, made) if len(both[0])]
+        if not filled:
+            return
+        read, docs, final = zip(*filled)
+        sessions = [text.session for text in read]
+        found = report_mentions(self.tommer, sessions, docs, final)
+        for text, doc, lengths in zip(read, docs, found):
+            text.drop(doc, lengths)
 
     def doc(self, sequence: int = 0) -> Doc:
         """Make a Doc of a text, with mentions and with the states that later components
         read, such as tommer_zeroshot.
 
         sequence (int): The number of the text.
-        RETURNS (Doc): The Doc. ValueError is raised if the states were not kept.
+        RETURNS (Doc): The Doc. ValueError is raised if the states were not kept, or if the
+            text has not begun.
         """
+        if not 0 <= sequence < len(self.texts):
+            raise ValueError(f"Text {sequence} has not begun: there is no Doc of it.")
         text = self.texts[sequence]
         doc = text.whole_doc(self.nlp.vocab, self.spec, self.tommer.model.ops)
         self.tommer.set_annotations([doc], self.tommer.predict([doc]))

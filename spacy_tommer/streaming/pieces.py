@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass
-class Pieces:
+class GrowingPieces:
     """Hold the wordpieces of the tail of a text, and the states that are known so far.
 
     starts (list[int]): The first character of each wordpiece, in the text.

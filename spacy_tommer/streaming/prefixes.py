@@ -86,7 +86,10 @@ class PrefixReader:
         )
         for i, (row, count) in enumerate(zip(rows, total - past)):
             states = outputs[self.layer][i, :count].float()
-            row.states = torch.cat([row.states, states]) if len(row.states) else states
+            # A view would keep the states of all rows in memory.
+            row.states = (
+                torch.cat([row.states, states]) if row.states.numel() else states.clone()
+            )
             row.keys, row.values = cache.of_row(i)
 
 

@@ -22,10 +22,10 @@ def redact(
     RETURNS (Iterator[str]): The text without its mentions, in pieces.
     """
     check_mask(mask)
-    return replace(Stream(nlp, stride, passages=True), chunks, mask)
+    return replace_mentions(Stream(nlp, stride, passages=True), chunks, mask)
 
 
-def replace(stream: Stream, chunks: Iterable[str], mask: Mask) -> Iterator[str]:
+def replace_mentions(stream: Stream, chunks: Iterable[str], mask: Mask) -> Iterator[str]:
     """Replace the mentions of what is pushed to a stream."""
     for chunk in chunks:
         stream.push(chunk)

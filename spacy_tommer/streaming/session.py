@@ -53,6 +53,7 @@ class Session:
         self.final: dict[Place, Event] = {}
         self.collects = passages
         self.passages: list[Passage] = []
+        self.events: list[Event] = []  # those that nobody has taken
 
     def write(self, chunk: str, last: bool = False) -> None:
         """Add to the text.
@@ -71,16 +72,14 @@ class Session:
         words, spaces = zip(*self.words) if self.words else ((), ())
         return Doc(vocab, words=words, spaces=spaces)
 
-    def report(
-        self, doc: Doc, lengths: Ints, final: int, mentions: Mentions
-    ) -> list[Event]:
-        """Compare the mentions of the tail with what was reported.
+    def report(self, doc: Doc, lengths: Ints, final: int, mentions: Mentions) -> None:
+        """Compare the mentions of the tail with what was reported, and keep what has
+        changed until `take_events`.
 
         doc (Doc): The tail.
         lengths (Ints): How many units each of its tokens has. (T,)
         final (int): How many tokens at its start have states that do not change.
         mentions (Mentions): Its mentions, in tokens of the tail.
-        RETURNS (list[Event]): What has changed, in the order of the text.
         """
         tommer = self.tommer
         mentions = mentions[mentions.starts >= self.open]
@@ -112,7 +111,7 @@ class Session:
                 is_final(place),
                 self.sequence,
             )
-        events = self.compare(found, self.in_text((0, scored))[1])
+        self.compare(found, self.in_text((0, scored))[1])
         self.open = settled
         if self.collects:
             self.add_passage(doc)
@@ -120,7 +119,6 @@ class Session:
         self.reported = {
             place: event for place, event in self.reported.items() if place[0] >= first_open
         }
-        return events
 
     def find_limits(self, doc: Doc, lengths: Ints, final: int) -> Place:
         """Find the largest end (exclusive) of a span whose score is final, and the first
@@ -137,26 +135,24 @@ class Session:
         """Count start and end, given in tokens of the tail, from the start of the text."""
         return place[0] + self.first_token, place[1] + self.first_token
 
-    def compare(self, found: dict[Place, Event], scored: int) -> list[Event]:
-        """Remember mentions, and tell what has changed since the last time.
+    def compare(self, found: dict[Place, Event], scored: int) -> None:
+        """Remember mentions, and what has changed since the last time, in the order of the
+        text.
 
         found (dict[Place, Event]): The mentions that can still change, or could the last
             time, by start and end in tokens of the text.
         scored (int): Largest end of a span whose score is final.
-        RETURNS (list[Event]): The events, in the order of the text.
         """
-        events = []
         for place in sorted(self.reported.keys() | found.keys()):
             before, now = self.reported.get(place), found.get(place)
             if now is None:
                 gone = self.reported.pop(place)
                 final = place[1] <= scored
-                events.append(replace(gone, what="removed", flat=False, final=final))
+                self.events.append(replace(gone, what="removed", flat=False, final=final))
             elif before is None or is_change(before, now):
                 what: What = "added" if before is None else "changed"
                 self.reported[place] = replace(now, what=what)
-                events.append(self.reported[place])
-        return events
+                self.events.append(self.reported[place])
 
     def add_passage(self, doc: Doc) -> None:
         """Collect what has become final, up to a place that no mention crosses."""
@@ -171,6 +167,11 @@ class Session:
             mentions = tuple(self.final.pop(place) for place in inside)
             self.passages.append(Passage(self.first_char + start, text, mentions))
             self.passed = end
+
+    def take_events(self) -> list[Event]:
+        """Return what has changed since the last time."""
+        taken, self.events = self.events, []
+        return taken
 
     def take_passages(self) -> list[Passage]:
         """Return the passages that were collected since the last time."""
@@ -196,25 +197,23 @@ class Session:
             del self.words[:start]
 
 
-def find_events(
+def report_mentions(
     tommer: Tommer, sessions: Sequence[Session], docs: Sequence[Doc], final: Sequence[int]
-) -> list[tuple[Ints, list[Event]]]:
-    """Find the mentions of some tails at once.
+) -> list[Ints]:
+    """Find the mentions of some tails at once. Their sessions have the events.
 
     tommer (Tommer): The component that finds mentions.
     sessions (Sequence[Session]): The texts.
     docs (Sequence[Doc]): Their tails, with states.
     final (Sequence[int]): How many tokens of each have states that do not change.
-    RETURNS (list[tuple[Ints, list[Event]]]): For each, how many units each token has, and
-        what has changed.
+    RETURNS (list[Ints]): For each, how many units each token has.
     """
     scores = tommer.predict(docs)
     mentions = tommer.decode(docs, scores, tommer.threshold)
-    found = []
-    for i, own in enumerate(mentions.by_doc()):
-        lengths = tommer.model.ops.to_numpy(scores[i].lengths)
-        found.append((lengths, sessions[i].report(docs[i], lengths, final[i], own)))
-    return found
+    lengths = [tommer.model.ops.to_numpy(own.lengths) for own in scores]
+    for session, *own in zip(sessions, docs, lengths, final, mentions.by_doc()):
+        session.report(*own)
+    return lengths
 
 
 def places(mentions: Mentions) -> set[Place]:

@@ -1,6 +1,8 @@
 """Find mentions in texts that arrive in pieces."""
 
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Optional
 
 from spacy.language import Language
@@ -11,7 +13,7 @@ from .event import Event
 from .passages import Passage
 from .pipeline import find_tommer, find_transformer
 from .rows import Row
-from .session import Session, find_events
+from .session import Session, report_mentions
 from .tokens import Tokens
 from .windows import WindowStates
 
@@ -19,6 +21,14 @@ from .windows import WindowStates
 MOST_CHARACTERS = 4096
 # New tokens after which the window of a backbone that is not causal is read again.
 STRIDE = 16
+
+
+@dataclass
+class Text:
+    """Hold one open text: what was reported of it, and the rows of its tail."""
+
+    session: Session
+    rows: list[Row] = field(default_factory=list)
 
 
 class Streams:
@@ -50,10 +60,10 @@ class Streams:
         transformer = find_transformer(nlp, self.tommer)
         self.states = WindowStates(transformer, self.tommer.model.attrs["layer"])
         self.stride = stride or (1 if self.states.causal else STRIDE)
-        self.sessions: dict[Hashable, Session] = {}
-        self.rows: dict[Hashable, list[Row]] = {}
+        self.texts: dict[Hashable, Text] = {}
+        self.opening = Lock()
         self.closed: dict[Hashable, list[Passage]] = {}
-        self.batcher = Batcher(self)
+        self.batcher = Batcher(self.write, self.discard)
 
     def open(self, key: Hashable) -> None:
         """Begin a text.
@@ -61,17 +71,18 @@ class Streams:
         key (Hashable): What names it. ValueError is raised if it names an open text, or if
             as many texts are open as may be.
         """
-        with COMPUTING:
-            if key in self.sessions:
+        tokens = Tokens(self.nlp, self.states.separators)
+        text = Text(Session(self.tommer, tokens, passages=self.passages))
+        with self.opening:
+            if key in self.texts:
                 raise ValueError(f"The stream {key!r} is open already.")
-            if len(self.sessions) >= self.limit:
+            if len(self.texts) >= self.limit:
                 raise ValueError(
                     f"{self.limit} streams are open, and no more are allowed: close one, "
                     "or raise `limit` of spacy_tommer.streams."
                 )
-            tokens = Tokens(self.nlp, self.states.separators)
-            self.sessions[key] = Session(self.tommer, tokens, passages=self.passages)
-            self.rows[key] = []
+            self.texts[key] = text
+        self.closed.pop(key, None)
 
     def push(self, chunks: Mapping[Hashable, str]) -> dict[Hashable, list[Event]]:
         """Add to some of the texts.
@@ -92,10 +103,10 @@ class Streams:
         return self.write(dict.fromkeys(keys, ""), keys)
 
     def discard(self, key: Hashable) -> None:
-        """End a text, if it is open, whose remaining mentions are of no interest."""
-        with COMPUTING:
-            self.sessions.pop(key, None)
-            self.rows.pop(key, None)
+        """End a text, if it is open, whose remaining mentions and passages are of no
+        interest."""
+        self.texts.pop(key, None)
+        self.closed.pop(key, None)
 
     def take_passages(self, key: Hashable) -> list[Passage]:
         """Return the passages of a text that have become final since the last time, once
@@ -103,7 +114,7 @@ class Streams:
         if key in self.closed:
             return self.closed.pop(key)
         self.check({key: ""})
-        return self.sessions[key].take_passages()
+        return self.texts[key].session.take_passages()
 
     async def astream(self, chunks: Chunks) -> AsyncIterator[Event]:
         """Find mentions in one text. What arrives in several texts meanwhile is read in one
@@ -117,6 +128,7 @@ class Streams:
         self.open(key)
         try:
             async for chunk in iterate(chunks):
+                self.check({key: chunk})
                 for event in await self.batcher.write(key, chunk):
                     yield event
             for event in await self.batcher.write(key, "", last=True):
@@ -133,32 +145,33 @@ class Streams:
         closing (tuple[Hashable, ...]): The texts that end.
         RETURNS (dict[Hashable, list[Event]]): What has changed in each.
         """
-        with COMPUTING:
-            self.check(chunks)
-            events: dict[Hashable, list[Event]] = {key: [] for key in chunks}
-            parts = {key: split(chunk) for key, chunk in chunks.items()}
-            while parts:
+        self.check(chunks)
+        # A text that is discarded meanwhile is read to the end of its chunk.
+        texts = {key: self.texts[key] for key in chunks}
+        parts = {key: split(chunk) for key, chunk in chunks.items()}
+        while parts:
+            with COMPUTING:
                 ready = []
                 for key, rest in list(parts.items()):
                     part, more = next(rest)
-                    session = self.sessions[key]
+                    session = texts[key].session
                     session.write(part, last=key in closing and not more)
                     if session.ended or session.unread >= self.stride:
-                        ready.append(key)
+                        ready.append(texts[key])
                     if not more:
                         del parts[key]
-                for key, new in self.step(ready).items():
-                    events[key] += new
-            for key in closing:
+                self.step(ready)
+        for key in dict.fromkeys(closing):
+            if self.texts.get(key) is texts[key]:
+                del self.texts[key]
                 if self.passages:
-                    self.closed[key] = self.sessions[key].take_passages()
-                self.discard(key)
-            return events
+                    self.closed[key] = texts[key].session.take_passages()
+        return {key: text.session.take_events() for key, text in texts.items()}
 
     def check(self, chunks: Mapping[Hashable, str]) -> None:
         """Raise ValueError for texts that are not open, and for what is not text."""
         for key, chunk in chunks.items():
-            if key not in self.sessions:
+            if key not in self.texts:
                 raise ValueError(f"The stream {key!r} is not open.")
             if not isinstance(chunk, str):
                 raise ValueError(
@@ -166,22 +179,20 @@ class Streams:
                     'with codecs.getincrementaldecoder("utf-8")().'
                 )
 
-    def step(self, keys: list[Hashable]) -> dict[Hashable, list[Event]]:
-        """Read the new tokens of some texts, and report what has changed."""
-        made = {key: self.sessions[key].make_doc(self.nlp.vocab) for key in keys}
-        docs = {key: doc for key, doc in made.items() if len(doc)}
-        if not docs:
-            return {}
-        tails = list(docs.values())
-        self.rows |= zip(docs, self.states.read(tails, [self.rows[key] for key in docs]))
-        sessions = [self.sessions[key] for key in docs]
-        final = [self.states.count_final(doc) for doc in tails]
-        events = {}
-        found = find_events(self.tommer, sessions, tails, final)
-        for key, session, doc, (lengths, new) in zip(docs, sessions, tails, found):
+    def step(self, texts: Sequence[Text]) -> None:
+        """Read the new tokens of some texts."""
+        made = [(text, text.session.make_doc(self.nlp.vocab)) for text in texts]
+        filled = [(text, doc) for text, doc in made if len(doc)]
+        if not filled:
+            return
+        read, docs = zip(*filled)
+        for text, rows in zip(read, self.states.read(docs, [text.rows for text in read])):
+            text.rows = rows
+        final = [self.states.count_final(doc) for doc in docs]
+        sessions = [text.session for text in read]
+        found = report_mentions(self.tommer, sessions, docs, final)
+        for session, doc, lengths in zip(sessions, docs, found):
             session.drop(doc, self.states.find_start(doc, lengths, session.needed))
-            events[key] = new
-        return events
 
 
 class Stream:

@@ -1,5 +1,7 @@
 """Split a growing text into tokens, and hand out those that nothing behind them changes."""
 
+from typing import Optional
+
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 
@@ -22,8 +24,11 @@ class Tokens:
         check_tokenizer(nlp)
         self.nlp = nlp
         self.separators = separators
-        self.text = ""
-        self.places: list[int] = []
+        # What is held back, in parts: to join it at each push would take quadratic time.
+        self.held: list[str] = []
+        self.length = 0  # of it, in characters
+        self.before = ""  # its last character
+        self.blanks: set[str] = set()  # the characters of the white space at its end
 
     def push(self, text: str, last: bool = False) -> list[Word]:
         """Add to the text.
@@ -32,35 +37,46 @@ class Tokens:
         last (bool): Whether the text ends here.
         RETURNS (list[Word]): The tokens that have become complete.
         """
-        known = len(self.text)
-        self.text += text
-        self.find_places(known)
-        end = self.places[-1] if self.places else 0
+        place = self.find_place(text)
+        rest = len(text) - place if place is not None else self.length + len(text)
         # No text of that length is read as one word: `nlp(text)` would refuse it.
-        if last or len(self.text) - end > self.nlp.max_length:
-            end = len(self.text)
-        complete, self.text = self.text[:end], self.text[end:]
-        self.places = [place - end for place in self.places if place > end]
+        if last or rest > self.nlp.max_length:
+            place = len(text)
+        if place is None:
+            self.held.append(text)
+            self.length += len(text)
+            return []
+        complete = "".join([*self.held, text[:place]])
+        self.hold(text[place:])
         return [
             (token.text, bool(token.whitespace_)) for token in self.nlp.tokenizer(complete)
         ]
 
-    def find_places(self, known: int) -> None:
-        """Find the places where the text can be split.
+    def hold(self, text: str) -> None:
+        """Hold back what stands behind the complete tokens."""
+        self.held, self.length = [text], len(text)
+        self.before = text[-1:]
+        self.blanks = set(text[len(text.rstrip()) :])
 
-        known (int): How many characters were seen before.
+    def find_place(self, text: str) -> Optional[int]:
+        """Find the last place where the text can be split: behind a space that ends a word,
+        or behind white space that ends a word for both tokenizers.
+
+        text (str): What follows.
+        RETURNS (Optional[int]): The place, counted from its start.
         """
-        for i in range(max(known, 1), len(self.text)):
-            before, char = self.text[i - 1], self.text[i]
-            if char == " " and not before.isspace():
-                self.places.append(i + 1)
-            elif before.isspace() and not char.isspace() and self.is_separated(i):
-                self.places.append(i)
-
-    def is_separated(self, place: int) -> bool:
-        """Tell whether the white space before a place ends a word for both tokenizers."""
-        blank = self.text[len(self.text[:place].rstrip()) : place]
-        return not self.separators.isdisjoint(blank)
+        place = None
+        for i, char in enumerate(text):
+            if char.isspace():
+                if char == " " and self.before and not self.before.isspace():
+                    place = i + 1
+                self.blanks.add(char)
+            elif self.blanks:
+                if not self.separators.isdisjoint(self.blanks):
+                    place = i
+                self.blanks.clear()
+            self.before = char
+        return place
 
 
 def check_tokenizer(nlp: Language) -> None:

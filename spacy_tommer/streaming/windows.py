@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 from ..backbone.model import cut_model, is_backbone, spec_of
 from ..backbone.states import BackboneData, tokens_checksum
 from ..backbone.windows import Pieces
-from .frontier import before_tags, count_solid
+from .frontier import before_patterns, count_solid
 from .prefixes import PrefixReader, is_causal
 from .rows import Rereader, Row, RowReader
 from .separators import find_separators
@@ -106,7 +106,7 @@ class WindowStates:
             return 0
         # Tokens that an earlier window holds have their states from there.
         start = (int(units[-1]) - (window - stride)) // stride * stride
-        return before_tags(doc, start, stride)
+        return before_patterns(doc, start, stride)
 
 
 def split_rows(pieces: Pieces) -> list[NDArray[np.int64]]:

@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from ..backbone.spec import BackboneSpec
 from .detokenizer import Detokenizer
-from .frontier import before_tags, count_solid
-from .pieces import Floats, Ints, Pieces
+from .frontier import before_patterns, count_solid
+from .pieces import Floats, GrowingPieces, Ints
 from .session import Session
 from .tokens import Word
 
@@ -29,11 +29,12 @@ class GeneratedText:
     ) -> None:
         self.session = session
         self.detokenizer = Detokenizer(tokenizer)
-        self.pieces = Pieces()
+        self.pieces = GrowingPieces()
         self.length = 0  # in characters
         self.incomplete = 0  # wordpieces at the end of an incomplete character
         self.lacking = False  # whether complete tokens lacked a state in the last step
-        self.whole: Optional[Pieces] = Pieces() if keep else None
+        self.complete = False  # whether its end has been read
+        self.whole: Optional[GrowingPieces] = GrowingPieces() if keep else None
         self.words: list[Word] = []
 
     def add_ids(self, ids: Iterable[int]) -> None:
@@ -70,9 +71,15 @@ class GeneratedText:
         self.write(self.detokenizer.close(), 0, last=True)
 
     @property
+    def waiting(self) -> int:
+        """How many wordpieces have no state yet."""
+        return len(self.pieces.starts) - len(self.pieces.states)
+
+    @property
     def is_due(self) -> bool:
         """Whether there is something new to read."""
-        return bool(self.session.unread) or self.session.ended or self.lacking
+        new = self.session.unread or self.session.ended or self.lacking
+        return bool(new) and not self.complete
 
     def make_doc(self, vocab: Vocab, spec: BackboneSpec, ops: Ops) -> tuple[Doc, int]:
         """Make a Doc of the complete tokens of the tail.
@@ -95,9 +102,10 @@ class GeneratedText:
         doc (Doc): The complete tokens of the tail.
         lengths (Ints): How many units each has.
         """
+        self.complete = self.session.ended
         units = lengths[: self.session.needed].nonzero()[0]
         if len(units):
-            self.session.drop(doc, before_tags(doc, int(units[-1])))
+            self.session.drop(doc, before_patterns(doc, int(units[-1])))
             self.pieces.drop(self.session.first_char)
 
     def whole_doc(self, vocab: Vocab, spec: BackboneSpec, ops: Ops) -> Doc:
