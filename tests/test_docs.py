@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from conftest import needs_minilm
+from conftest import needs_minilm, needs_smollm2
 from spacy.cli._util import app as spacy_cli
 from spacy.language import Language
 from spacy.training import Example
@@ -69,8 +69,14 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(path), (target, anchor)
 
 
-@needs_minilm
-@pytest.mark.parametrize("page", ["README.md", "docs/first-steps.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param("README.md", marks=needs_minilm),
+        pytest.param("docs/first-steps.md", marks=needs_minilm),
+        pytest.param("docs/streams.md", marks=needs_smollm2),
+    ],
+)
 def test_python_prints_what_the_page_shows(page):
     found = blocks(ROOT / page)
     names: dict = {}

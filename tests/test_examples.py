@@ -4,10 +4,12 @@ import runpy
 from pathlib import Path
 
 import pytest
-from conftest import needs_minilm
+from conftest import needs_minilm, needs_smollm2
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
+# It needs the weights of a causal model.
+CAUSAL = "generated_text"
 # Its test is in test_serving.
 SERVER = "serve"
 # Lines that a script prints, in their order.
@@ -41,12 +43,24 @@ PRINTED = {
         "Chat:",
         "  city: Lisbon",
     ],
+    "generated_text": [
+        "0.98  France  NAME",
+        "0.97  Lyon  NAME",
+        " [NAME], which is the [TERM] of [NAME], and [NAME], which is the [TERM] of "
+        "[NAME]'s [QUANTITY].",
+    ],
     "long_documents": [
         "1600 tokens, 400 entities",
         "[('Marie Curie', 100), ('Paris', 100), ('Warsaw', 100), ('New York City', 100)]",
         "New York City: 465 times in 30 documents",
     ],
     "own_data": ["before: ['Mary', 'Rome']", "after:  ['black', 'light grey']"],
+    "stream_of_text": [
+        "'Ada Love': ['Ada']",
+        "'lace wrote to Charles ': ['Ada Lovelace', 'Charles']",
+        "'Babbage in London. ': ['Ada Lovelace', 'Charles Babbage', 'London']",
+        "[NAME] wrote to [NAME]. He answered.",
+    ],
     "types_from_definitions": [
         "1.00  Angela Merkel  person",
         "1.00  Paris  city",
@@ -63,8 +77,13 @@ def test_each_script_is_run_and_short():
         assert len(source.splitlines()) < 40, name
 
 
-@needs_minilm
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=needs_smollm2 if name == CAUSAL else needs_minilm)
+        for name in PRINTED
+    ],
+)
 def test_script_prints(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
