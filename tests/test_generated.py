@@ -13,7 +13,13 @@ from spacy.tokens import Span
 from reproduction.generated import compare, control
 from reproduction.generated.counts import Passage, counts, score, with_intervals
 from reproduction.generated.marks import read_marks
-from reproduction.generated.passages import FOLDER, OPENMENTIONS, read_passages
+from reproduction.generated.passages import (
+    FOLDER,
+    OPENMENTIONS,
+    SPARSE,
+    read_passages,
+    validation_passages,
+)
 from reproduction.generated.repeats import agreement
 from reproduction.generated.texts import Writer, draw, read_lines_of, without_last_word
 
@@ -147,7 +153,7 @@ def test_pipelines_are_scored(folder, tmp_path, monkeypatch):
     write_marks(folder, "#a\nN|Ada@1|Ada Lovelace|New York|York@2\n#b\nT|salt|Salt\n")
     run_verb("generated", "annotate", folder)
     gold = read_passages(folder / "generated.jsonl")
-    monkeypatch.setattr(compare, "validation_passages", lambda written, tokens: gold[:1])
+    monkeypatch.setattr(compare, "validation_passages", lambda *wanted: gold[:1])
     output = tmp_path / "out"
     run_verb("generated", "score", "minilm", "--folder", folder, "--output", output)
     result = json.loads((output / "generated.json").read_text("utf-8"))["minilm"]
@@ -155,6 +161,14 @@ def test_pipelines_are_scored(folder, tmp_path, monkeypatch):
     assert sets["generated"]["passages"] == 2 and sets["people"]["passages"] == 1
     assert sets["generated"]["nested"]["gold"] == 6
     assert "| minilm | recall | generated |" in (output / "generated.md").read_text("utf-8")
+
+
+def test_passages_to_compare_with_are_drawn():
+    people, model = (validation_passages(written, 500) for written in (False, True))
+    assert 500 <= sum(map(len, people)) < 900 and 500 <= sum(map(len, model)) < 900
+    assert not {doc.text for doc in people} & {doc.text for doc in model}
+    for doc in validation_passages(False, 500, SPARSE):
+        assert 100 * len(doc.spans["mentions"]) < SPARSE * len(doc)
 
 
 def test_what_the_repository_has():

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_tommer.evaluation.counts import measure
-from spacy_tommer.evaluation.protocol import Place, gold_places
-from spacy_tommer.keys import MENTIONS
+from spacy_tommer.component import Tommer
+from spacy_tommer.decoding.mentions import Mentions
+from spacy_tommer.evaluation.counts import Scored, bin_edges, measure
+from spacy_tommer.evaluation.protocol import Place, add_batch, find_spans, gold_places
 
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)
@@ -35,14 +36,35 @@ class Passage(NamedTuple):
     flat: dict[Place, str]
 
 
-def find(nlp: Language, docs: Sequence[Doc]) -> list[Passage]:
-    """Let a pipeline find mentions in the texts of gold Docs, at its own thresholds."""
-    passages = []
-    for gold, doc in zip(docs, nlp.pipe([doc.text for doc in docs])):
-        found = {(s.start_char, s.end_char): s.label_ for s in doc.spans[MENTIONS]}
-        flat = {(s.start_char, s.end_char): s.label_ for s in doc.ents}
-        passages.append(Passage(len(doc), gold_places(gold), found, flat))
-    return passages
+def find(
+    nlp: Language, gold: Sequence[Doc], thresholds: Sequence[str]
+) -> tuple[dict[str, list[Passage]], Scored]:
+    """Let a pipeline find mentions in the texts of gold Docs.
+
+    thresholds (Sequence[str]): Names of pairs of thresholds, such as "recall".
+    RETURNS (tuple[dict[str, list[Passage]], Scored]): The passages by name of thresholds;
+        and the counts of all spans, to measure any other threshold.
+    """
+    tommer = nlp.get_pipe("tommer")
+    docs, spans = find_spans(nlp, [doc.text for doc in gold])
+    scored = Scored(bin_edges())
+    add_batch((scored,), gold, docs, (spans,))
+    passages = {}
+    for name in thresholds:
+        tommer.use_thresholds(name)
+        all_of_them = spans.above(tommer.threshold).by_doc()
+        flat = tommer.entities(spans).above(tommer.flat_threshold).by_doc()
+        passages[name] = [
+            Passage(len(doc), gold_places(own), *(kinds_of(tommer, doc, m) for m in pair))
+            for own, doc, *pair in zip(gold, docs, all_of_them, flat)
+        ]
+    return passages, scored
+
+
+def kinds_of(tommer: Tommer, doc: Doc, mentions: Mentions) -> dict[Place, str]:
+    """Name the kinds of the mentions of a Doc, by their places."""
+    labels = [tommer.label_names[kind] for kind in mentions.kinds.tolist()]
+    return dict(zip(mentions.places(doc), labels))
 
 
 def score(passages: Sequence[Passage]) -> dict[str, Any]:
