@@ -18,6 +18,7 @@ from .commands import (
     distil,
     evaluate,
     export,
+    generated,
     genres,
     judge,
     learning_curve,
@@ -47,6 +48,7 @@ ORDER = (
     "export",
     "learning-curve",
     "genres",
+    "generated",
     "sweep",
     "agreement",
     "judge",
@@ -89,6 +91,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(export.app, name="export")
 app.command(cls=TakesOverrides)(learning_curve.learning_curve)
 app.add_typer(genres.app, name="genres")
+app.add_typer(generated.app, name="generated")
 app.command()(sweep.sweep)
 app.command()(agreement.agreement)
 app.command()(judge.judge)
