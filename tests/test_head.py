@@ -12,7 +12,7 @@ from spacy_tommer.head.checkpoints import read_released
 from spacy_tommer.head.head import MentionHead
 from spacy_tommer.head.losses import balanced_bce
 from spacy_tommer.head.matching import ToM
-from spacy_tommer.head.model import bar_inside
+from spacy_tommer.head.wordpieces import bar_inside
 
 ORACLE = SHARED / "oracle"
 ALONE = ("case3_seq0_alone_n20", "case3_seq1_alone_n13", "case3_seq2_alone_n7")
@@ -199,10 +199,17 @@ def test_no_span_begins_or_ends_between_units_with_the_same_vector():
     """Characters of one wordpiece have its vector, as units 1 and 2 do here."""
     states = np.array([[0.0], [1.0], [1.0], [2.0]], dtype="f")
     logits = np.zeros((4, 3, 1), dtype="f")
-    bar_inside(logits, states, NumpyOps())
+    bar_inside(logits, states, np.ones(4, dtype="bool"), NumpyOps())
     spans = {
         (end - length, end + 1)
         for end, length in zip(*np.nonzero(np.isfinite(logits[..., 0])))
         if length <= end
     }
     assert spans == {(0, 1), (0, 3), (1, 3), (1, 4), (3, 4)}
+
+
+def test_white_space_that_shares_a_wordpiece_bars_nothing():
+    states = np.ones((2, 1), dtype="f")
+    logits = np.zeros((2, 2, 1), dtype="f")
+    bar_inside(logits, states, np.array([False, True]), NumpyOps())
+    assert np.isfinite(logits).all()

@@ -11,7 +11,6 @@ from spacy_transformers.data_classes import TransformerData
 from thinc.api import (
     ArgsKwargs,
     Model,
-    Ops,
     torch2xp,
     xp2torch,
 )
@@ -25,6 +24,7 @@ from .checkpoints import head_from_bytes, head_to_bytes
 from .head import MentionHead, check_kinds
 from .matching import MatchingSlot, ToMSlot, as_slot
 from .shim import HeadShim, find_head, has_head, place_head
+from .wordpieces import bar_inside, words_of
 
 # Units that the head scores at once. This bounds its memory, whatever the batch size, and
 # lets the blocks of a batch use the same memory in turn.
@@ -225,27 +225,10 @@ def forward(
         return scores, lambda d_scores: (backprop(d_scores), list(docs))[1]
     parts = (score(model, part, is_train)[0] for part in by_size(states))
     scores = [one for part in parts for one in part]
-    for one, text in zip(scores, states):
-        bar_inside(one.dataXd, text.dataXd, model.ops)
+    for doc, one, text in zip(docs, scores, states):
+        words = np.repeat(words_of(doc), model.ops.to_numpy(text.lengths))
+        bar_inside(one.dataXd, text.dataXd, words, model.ops)
     return scores, lambda d_scores: list(docs)
-
-
-def bar_inside(logits: FloatsXd, states: FloatsXd, ops: Ops) -> None:
-    """Bar the spans that begin or end inside a wordpiece, which the head cannot tell apart:
-    tokens that share a wordpiece, such as characters of Chinese, have the same vector.
-
-    logits (FloatsXd): Span logits, rows by end and columns by length - 1, changed in place.
-        (units, L, K)
-    states (FloatsXd): Input vectors. (units, D)
-    """
-    shared = ops.to_numpy((states[1:] == states[:-1]).all(axis=-1))
-    if not shared.any():
-        return
-    units = len(states)
-    logits[np.flatnonzero(shared)] = -np.inf
-    for start in np.flatnonzero(shared) + 1:
-        columns = np.arange(min(logits.shape[1], units - start))
-        logits[start + columns, columns] = -np.inf
 
 
 def score(
