@@ -401,7 +401,9 @@ def test_labels_are_embedded_anew_in_another_precision(make_typed, tmp_path, mon
         found = pipe.definitions()
         texts = pipe.label_data.values()
         expected = [definition_vectors(nlp, label).mean(axis=0) for label in texts]
-        assert_allclose(found, expected, atol=1e-5)
+        # Processors without bfloat16 round a label in a batch in another way than alone.
+        close = 1e-5 if precision == "float32" else 0.05
+        assert_allclose(found, expected, atol=close)
         assert np.array_equal(vectors.setdefault(precision, found), found)
         nlp.to_disk(tmp_path / precision)
         before = precision
