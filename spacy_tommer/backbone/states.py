@@ -14,6 +14,7 @@ from spacy_transformers.pipeline_component import install_extensions
 from thinc.types import Ragged
 from thinc.util import get_array_module
 
+from .alignment import last_pieces
 from .spec import BackboneSpec, Unit
 
 # White space at the start of a wordpiece, as tokenizers write it: byte-level BPE (space,
@@ -155,10 +156,7 @@ def rows_of(pieces: Ragged, unit: Unit) -> tuple[NDArray, NDArray]:
         has.
     """
     rows, lengths = pieces.dataXd, pieces.lengths
-    if unit == "token":
-        rows = rows[np.cumsum(lengths)[lengths > 0] - 1]
-        lengths = (lengths > 0).astype("i")
-    return rows, lengths
+    return last_pieces(rows, lengths) if unit == "token" else (rows, lengths)
 
 
 def take(states: Any, rows: NDArray) -> Any:

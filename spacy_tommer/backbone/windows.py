@@ -15,6 +15,8 @@ from spacy_transformers.data_classes import WordpieceBatch
 from thinc.types import Ragged
 from tokenizers import Tokenizer
 
+from .alignment import align_pieces, last_pieces
+from .batches import batch_rows, pad_rows
 from .encoding import Ints, encode
 from .spec import Unit
 
@@ -49,21 +51,8 @@ class Pieces:
     units: Ints
 
     def batches(self, max_pieces: int) -> Iterator[Ints]:
-        """Sort the rows by length and split them into batches.
-
-        max_pieces (int): Most wordpieces in a batch, padding included. A longer row makes
-            a batch of its own.
-        YIELDS (Ints): Indices of the rows of a batch, the longest row last.
-        """
-        lengths = np.diff(self.row_bounds)
-        batch: list[int] = []
-        for row in np.argsort(lengths, kind="stable").tolist():
-            if batch and (len(batch) + 1) * lengths[row] > max_pieces:
-                yield np.array(batch)
-                batch = []
-            batch.append(row)
-        if batch:
-            yield np.array(batch)
+        """Sort the rows by length and split them into batches, as `batch_rows` does."""
+        return batch_rows(np.diff(self.row_bounds), max_pieces)
 
     def padded(self, rows: Ints, pad: int) -> tuple[Ints, Ints, Ints, Ints]:
         """Build the input of the model for some rows.
@@ -74,14 +63,11 @@ class Pieces:
             wordpieces in these rows, and their positions in the flattened batch.
         """
         lengths = np.diff(self.row_bounds)[rows]
-        width = lengths.max()
-        mask = np.arange(width) < lengths[:, None]
-        ids = np.full(mask.shape, pad, dtype="int64")
-        ids[mask] = self.ids[ranges(self.row_bounds[rows], lengths)]
+        ids, mask = pad_rows(self.ids[ranges(self.row_bounds[rows], lengths)], lengths, pad)
         first = np.searchsorted(self.row, rows)
         counts = np.searchsorted(self.row, rows, side="right") - first
         kept = ranges(first, counts)
-        cells = np.repeat(np.arange(len(rows)) * width, counts) + self.column[kept]
+        cells = np.repeat(np.arange(len(rows)) * mask.shape[1], counts) + self.column[kept]
         return ids, mask.astype("int64"), kept, cells
 
     def steps_back(self, kept: Ints, length: int) -> Ints:
@@ -200,20 +186,11 @@ def tokenize_windows(
     ]
     start, end, owner = start[kept], end[kept], owner[kept]
 
-    counts = np.bincount(owner, minlength=len(token_starts))
-    indices = np.arange(len(kept))
-    bare = np.flatnonzero((counts == 0) & (token_starts < token_ends))
-    cover = np.searchsorted(end, token_starts[bare], side="right")
-    covered = cover < len(kept)
-    covered[covered] = start[cover[covered]] <= token_starts[bare][covered]
-    bare, cover = bare[covered], cover[covered]
-    indices = np.insert(indices, np.cumsum(counts)[bare], cover)
-    counts[bare] = 1
-
+    indices, counts = align_pieces(start, end, owner, token_starts, token_ends)
     if unit == "token":
-        final = indices[np.cumsum(counts)[counts > 0] - 1]
+        final, counts = last_pieces(indices, counts)
         used, indices = np.unique(final, return_inverse=True)
-        kept, owner, counts = kept[used], owner[used], np.minimum(counts, 1)
+        kept, owner = kept[used], owner[used]
 
     doc_bounds = np.searchsorted(owner, token_offset)
     align_bounds = np.concatenate(([0], np.cumsum(counts)))[token_offset]

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IDX, LENGTH
+from spacy.attrs import IDX, LENGTH, SPACY
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import WordpieceBatch
 from thinc.api import Ops
 from thinc.types import Ragged
 from transformers.utils import ModelOutput
 
-from ..backbone.spec import BackboneSpec, Unit
+from ..backbone.alignment import align_pieces, last_pieces
+from ..backbone.spec import BackboneSpec
 from ..backbone.states import BackboneData, tokens_checksum
 
 Ints = NDArray[np.int64]
@@ -44,7 +45,9 @@ class GrowingPieces:
         RETURNS (bool): Whether the states of some tokens are not known yet.
         """
         starts, ends = np.array([self.starts, self.ends], dtype="int64") - first_char
-        pieces, lengths = align_pieces(doc, starts, ends, spec.unit)
+        pieces, lengths = find_pieces(doc, starts, ends)
+        if spec.unit == "token":
+            pieces, lengths = last_pieces(pieces, lengths)
         counted = np.flatnonzero(lengths)
         last = pieces[np.cumsum(lengths)[counted] - 1]
         lacking = counted[last >= len(self.states)]
@@ -72,33 +75,23 @@ class GrowingPieces:
         del self.starts[:count], self.ends[:count], self.states[:count]
 
 
-def align_pieces(doc: Doc, starts: Ints, ends: Ints, unit: Unit) -> tuple[Ints, Ints]:
-    """Find the wordpieces of each token: those whose last character it contains, or else
-    the first one that covers it.
+def find_pieces(doc: Doc, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
+    """Find the wordpieces of each token, as `align_pieces` does.
 
     doc (Doc): Tokens at the start of the text of the wordpieces.
     starts (Ints): The first character of each wordpiece. (P,)
     ends (Ints): Its end (exclusive), in rising order. (P,)
-    unit (str): "piece" for all wordpieces of a token; "token" for its last one.
     RETURNS (tuple[Ints, Ints]): The wordpieces of all tokens, and how many each has. (T,)
     """
-    token_starts, sizes = doc.to_array([IDX, LENGTH]).astype("int64").T
+    token_starts, sizes, spaces = doc.to_array([IDX, LENGTH, SPACY]).astype("int64").T
     token_ends = token_starts + sizes
     # What follows the Doc is not split into tokens yet.
-    bounds = np.append(token_starts, len(doc.text))
+    bounds = np.append(token_starts, (token_ends + spaces)[-1:])
     owner = np.searchsorted(bounds, ends - 1, side="right") - 1
     inside = (owner >= 0) & (owner < len(doc)) & (starts < ends)
     inside[inside] = starts[inside] < token_ends[owner[inside]]  # not between tokens
     kept = np.flatnonzero(inside)
-    counts = np.bincount(owner[kept], minlength=len(doc))
-    bare = np.flatnonzero((counts == 0) & (sizes > 0))
-    cover = np.searchsorted(ends[kept], token_starts[bare], side="right")
-    bare, cover = bare[cover < len(kept)], cover[cover < len(kept)]
-    covered = starts[kept[cover]] <= token_starts[bare]
-    bare, cover = bare[covered], cover[covered]
-    pieces = np.insert(kept, np.cumsum(counts)[bare], kept[cover])
-    counts[bare] = 1
-    if unit == "token":
-        pieces = pieces[np.cumsum(counts)[counts > 0] - 1]
-        counts = np.minimum(counts, 1)
-    return pieces, counts
+    pieces, counts = align_pieces(
+        starts[kept], ends[kept], owner[kept], token_starts, token_ends
+    )
+    return kept[pieces], counts

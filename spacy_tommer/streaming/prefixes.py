@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from ..backbone.language_model import CutModel
+from ..backbone.batches import batch_rows
+from ..backbone.language_model import BATCH_PIECES, CutModel
 from ..backbone.windows import Ints
-from .rows import Row, batches, block_states
+from .rows import Row, block_states
 
 # Model types in which each wordpiece attends to all those before it.
 CAUSAL = frozenset(("gpt2", "gpt_neox", "llama", "mistral", "phi", "qwen2", "qwen3"))
@@ -53,7 +54,7 @@ class PrefixReader:
         new = [row for row in every if len(row.states) < len(row.ids)]
         lengths = [len(row.ids) - len(row.states) for row in new]
         with block_states(self.cut, self.layer) as outputs:
-            for batch in batches(lengths):
+            for batch in batch_rows(lengths, BATCH_PIECES):
                 self.read_batch([new[i] for i in batch], outputs)
         for row in (row for part in rows for row in part[:-1]):
             row.keys, row.values = [], []  # only the last row of a text grows

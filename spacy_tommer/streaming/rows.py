@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backbone.batches import batch_rows, pad_rows
 from ..backbone.language_model import (
     BATCH_PIECES,
     CutModel,
@@ -83,7 +84,7 @@ class Rereader:
         ]
         lengths = [len(ids) for _, ids in new]
         with block_states(self.cut, self.layer) as outputs:
-            for batch in batches(lengths):
+            for batch in batch_rows(lengths, BATCH_PIECES):
                 self.read_batch([new[i] for i in batch], outputs)
         return [
             [rows[ids.tobytes()] for ids in parts] for rows, parts in zip(by_ids, wanted)
@@ -99,9 +100,8 @@ class Rereader:
         outputs (dict[int, Tensor]): The outputs of blocks in the last pass. (B, T, d)
         """
         lengths = np.array([len(ids) for _, ids in batch])
-        mask = np.arange(lengths.max()) < lengths[:, None]
-        padded = np.full(mask.shape, self.cut.pad)
-        padded[mask] = np.concatenate([ids for _, ids in batch])
+        every = np.concatenate([ids for _, ids in batch])
+        padded, mask = pad_rows(every, lengths, self.cut.pad)
         device = next(self.cut.network.parameters()).device
         self.cut.network(
             input_ids=torch.from_numpy(padded).to(device),
@@ -127,19 +127,3 @@ def block_states(cut: CutModel, layer: int) -> Iterator[dict[int, Tensor]]:
         block_outputs({layer: blocks[layer]}) as outputs,
     ):
         yield outputs
-
-
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Sort rows by length and split them into batches of bounded size.
-
-    lengths (Sequence[int]): The wordpieces of each row that must run.
-    YIELDS (list[int]): Indices of the rows of a batch.
-    """
-    batch: list[int] = []
-    for row in np.argsort(lengths, kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[row] > BATCH_PIECES:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
