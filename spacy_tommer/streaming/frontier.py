@@ -47,23 +47,26 @@ def count_scored(lengths: Ints, final: int) -> int:
     return int(np.searchsorted(ends, units - 1, side="right")) if units else 0
 
 
-def before_unclosed_tag(doc: Doc, scored: int) -> int:
+def before_unclosed_tag(doc: Doc, text: str, scored: int) -> int:
     """Exclude spans that contain a bracket which may become that of a tag.
 
+    text (str): The text of the Doc.
     scored (int): Largest end (exclusive) of a span, in tokens.
     RETURNS (int): The number, or that of the token with the bracket.
     """
-    place = find_unclosed_tag(doc.text)
+    place = find_unclosed_tag(text)
     if place is None:
         return scored
     starts = doc.to_array(IDX).astype("int64")
     return min(scored, int(np.searchsorted(starts, place, side="right")) - 1)
 
 
-def find_reach(doc: Doc, lengths: Ints, scored: int, longest: int, rules: bool) -> int:
+def find_reach(
+    doc: Doc, text: str, lengths: Ints, scored: int, longest: int, rules: bool
+) -> int:
     """Find the first token that a span whose score is not final can start with.
 
-    doc (Doc): The text.
+    text (str): The text of the Doc.
     lengths (Ints): How many units each token has. (T,)
     scored (int): Largest end (exclusive) of a span whose score is final.
     longest (int): Longest span, in units, L.
@@ -73,7 +76,7 @@ def find_reach(doc: Doc, lengths: Ints, scored: int, longest: int, rules: bool) 
     first = (int(ends[scored - 1]) if scored else 0) - (longest - 1)
     reach = min(int(np.searchsorted(ends - lengths, first)), scored)
     if rules:
-        breaks = np.flatnonzero(find_breaks(doc, doc.text)[reach:scored])
+        breaks = np.flatnonzero(find_breaks(doc, text)[reach:scored])
         reach += int(breaks[-1]) + 1 if len(breaks) else 0
     return reach
 
@@ -93,18 +96,18 @@ def find_uncrossed(low: int, high: int, starts: Ints, ends: Ints) -> int:
     return low + int(np.flatnonzero(~crossed)[-1])
 
 
-def before_patterns(doc: Doc, start: int, step: int = 1) -> int:
+def before_patterns(doc: Doc, text: str, start: int, step: int = 1) -> int:
     """Find a place where a text can be cut without cutting a tag or a date, which rules on
     tokens look at as a whole.
 
-    doc (Doc): The text.
+    text (str): The text of the Doc.
     start (int): The last place, in tokens.
     step (int): Tokens from one place to the next.
     RETURNS (int): The last such place, or 0.
     """
     if start <= 0:
         return 0
-    found = chain(TAG.finditer(doc.text), DATE.finditer(doc.text))
+    found = chain(TAG.finditer(text), DATE.finditer(text))
     spans = [match.span() for match in found]
     while start > 0 and any(first < doc[start].idx < end for first, end in spans):
         start -= step

@@ -105,7 +105,7 @@ class GeneratedText:
         self.complete = self.session.ended
         units = lengths[: self.session.needed].nonzero()[0]
         if len(units):
-            self.session.drop(doc, before_patterns(doc, int(units[-1])))
+            self.session.drop(doc, before_patterns(doc, self.session.text, int(units[-1])))
             self.pieces.drop(self.session.first_char)
 
     def whole_doc(self, vocab: Vocab, spec: BackboneSpec, ops: Ops) -> Doc:

@@ -41,6 +41,7 @@ class Session:
         self.sequence = sequence
         self.joiner = Joiner()
         self.words: list[Word] = []  # complete tokens of the tail
+        self.text = ""  # of the last Doc, which would put it together at each use
         self.first_token = 0  # of the tail, in the text
         self.first_char = 0
         self.unread = 0  # tokens that no step has seen
@@ -70,13 +71,15 @@ class Session:
         """Make a Doc of the complete tokens of the tail."""
         self.unread = 0
         words, spaces = zip(*self.words) if self.words else ((), ())
-        return Doc(vocab, words=words, spaces=spaces)
+        doc = Doc(vocab, words=words, spaces=spaces)
+        self.text = doc.text
+        return doc
 
     def report(self, doc: Doc, lengths: Ints, final: int, mentions: Mentions) -> None:
         """Compare the mentions of the tail with what was reported, and keep what has
         changed until `take_events`.
 
-        doc (Doc): The tail.
+        doc (Doc): The tail, as `make_doc` made it last.
         lengths (Ints): How many units each of its tokens has. (T,)
         final (int): How many tokens at its start have states that do not change.
         mentions (Mentions): Its mentions, in tokens of the tail.
@@ -128,8 +131,9 @@ class Session:
         rules, longest = self.tommer.border_rules, self.tommer.model.attrs["max_length"]
         scored = count_scored(lengths, final)
         if rules:
-            scored = before_unclosed_tag(doc, scored)
-        return scored, max(find_reach(doc, lengths, scored, longest, rules), self.open)
+            scored = before_unclosed_tag(doc, self.text, scored)
+        reach = find_reach(doc, self.text, lengths, scored, longest, rules)
+        return scored, max(reach, self.open)
 
     def in_text(self, place: Place) -> Place:
         """Count start and end, given in tokens of the tail, from the start of the text."""
@@ -161,7 +165,7 @@ class Session:
         end = find_uncrossed(self.passed, self.open, *spans.T)
         if end > self.passed:
             start = doc[self.passed].idx
-            text = doc.text[start : doc[end].idx if end < len(doc) else None]
+            text = self.text[start : doc[end].idx if end < len(doc) else None]
             limit = self.first_token + end
             inside = sorted(place for place in self.final if place[0] < limit)
             mentions = tuple(self.final.pop(place) for place in inside)

@@ -192,7 +192,8 @@ class Streams:
         sessions = [text.session for text in read]
         found = report_mentions(self.tommer, sessions, docs, final)
         for session, doc, lengths in zip(sessions, docs, found):
-            session.drop(doc, self.states.find_start(doc, lengths, session.needed))
+            start = self.states.find_start(doc, session.text, lengths, session.needed)
+            session.drop(doc, start)
 
 
 class Stream:

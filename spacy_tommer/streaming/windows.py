@@ -90,11 +90,12 @@ class WindowStates:
             whole = window + rest // stride * stride if rest >= 0 else 0
         return count_solid(doc, whole)
 
-    def find_start(self, doc: Doc, lengths: Ints, settled: int) -> int:
+    def find_start(self, doc: Doc, text: str, lengths: Ints, settled: int) -> int:
         """Find where the tail can begin from now on, without changing the states of the
         tokens that it needs.
 
         doc (Doc): The tail of a text.
+        text (str): Its text.
         lengths (Ints): How many units each token has. (T,)
         settled (int): First token whose mentions can still change. The unit before it is
             needed, too.
@@ -106,7 +107,7 @@ class WindowStates:
             return 0
         # Tokens that an earlier window holds have their states from there.
         start = (int(units[-1]) - (window - stride)) // stride * stride
-        return before_patterns(doc, start, stride)
+        return before_patterns(doc, text, start, stride)
 
 
 def split_rows(pieces: Pieces) -> list[NDArray[np.int64]]:
