@@ -11,9 +11,15 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config
 from thinc.api import fix_random_seed
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from spacy_tommer.backbone.language_model import CutModel
 
@@ -157,6 +163,54 @@ def write_config(tiny):
         load_config(source, overrides=overrides).to_disk("config.cfg")
 
     return write
+
+
+def make_pipeline(
+    folder, nlp=None, window=24, stride=12, passes=1, unit="token", **config
+) -> Language:
+    """Make a pipeline of a backbone in a folder and a head of random weights."""
+    fix_random_seed(0)
+    nlp = nlp or spacy.blank("en")
+    add_backbone(nlp, str(folder), window=window, stride=stride, passes=passes)
+    model = {
+        "@architectures": "spacy_tommer.Tommer.v1",
+        "kinds": ["NAME", "TERM"],
+        "max_length": 5,
+        "rank": 8,
+        "unit": unit,
+    }
+    config = {"threshold": 0.8, "flat_threshold": 0.9, "model": model, **config}
+    tommer = nlp.add_pipe("tommer", config=config)
+    doc = nlp.get_pipe("transformer")(nlp.make_doc("Ada"))
+    tommer.model.initialize(X=[doc])
+    return nlp
+
+
+@pytest.fixture
+def random_nlp(tiny):
+    """Give a pipeline of a family with a head of random weights."""
+
+    def make(family: str = "gpt2", **settings) -> Language:
+        return make_pipeline(tiny(family), **settings)
+
+    return make
+
+
+def load_whole(folder):
+    """Load the whole model of a folder of the family llama, with its tokenizer."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
+    return model, tokenizer
+
+
+@pytest.fixture
+def writer(tiny):
+    """Give a pipeline, and the whole model whose first blocks it has, with its
+    tokenizer."""
+    folder = tiny("llama")
+    return make_pipeline(folder, window=64, stride=32), *load_whole(folder)
 
 
 @pytest.fixture

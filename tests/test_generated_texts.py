@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import TEXTS
-from test_generation import fold, make_pipeline, writer  # noqa: F401
+from test_generation import fold
 
 from spacy_tommer import MentionStreamer
 from spacy_tommer.streaming.detokenizer import Detokenizer
@@ -47,7 +47,7 @@ def expected(doc):
     }
 
 
-def test_parts_of_any_size_leave_the_mentions_of_the_whole_text(writer):  # noqa: F811
+def test_parts_of_any_size_leave_the_mentions_of_the_whole_text(writer):
     nlp, model, tokenizer = writer
     nlp.get_pipe("tommer").set_thresholds(0.3, None)
     texts = GeneratedTexts(nlp, tokenizer)
@@ -66,7 +66,7 @@ def test_parts_of_any_size_leave_the_mentions_of_the_whole_text(writer):  # noqa
         assert last(fed, text) == found
 
 
-def test_one_window_is_read_as_the_pipeline_does(writer):  # noqa: F811
+def test_one_window_is_read_as_the_pipeline_does(writer):
     nlp, model, tokenizer = writer
     texts = GeneratedTexts(nlp, tokenizer)
     for text in TEXTS:
@@ -74,14 +74,14 @@ def test_one_window_is_read_as_the_pipeline_does(writer):  # noqa: F811
         assert last(feed_by(texts, ids, states, 1), text) == expected(nlp(text))
 
 
-def test_half_precision(writer):  # noqa: F811
+def test_half_precision(writer):
     nlp, model, tokenizer = writer
     texts = GeneratedTexts(nlp, tokenizer)
     ids, states = states_of(model, tokenizer, TEXTS[0])
     assert feed_by(texts, ids, states.to(torch.bfloat16), 5)
 
 
-def test_states_that_do_not_fit(writer):  # noqa: F811
+def test_states_that_do_not_fit(writer):
     nlp, model, tokenizer = writer
     texts = GeneratedTexts(nlp, tokenizer)
     ids, states = states_of(model, tokenizer, TEXTS[0])
@@ -98,7 +98,7 @@ def test_states_that_do_not_fit(writer):  # noqa: F811
         texts.feed([], states[:1])
 
 
-def test_one_text_ends_while_another_goes_on(writer):  # noqa: F811
+def test_one_text_ends_while_another_goes_on(writer):
     nlp, model, tokenizer = writer
     texts = GeneratedTexts(nlp, tokenizer)
     ids, states = states_of(model, tokenizer, TEXTS[0])
@@ -112,7 +112,7 @@ def test_one_text_ends_while_another_goes_on(writer):  # noqa: F811
     assert last(second, TEXTS[0]) == expected(nlp(TEXTS[0]))
 
 
-def test_a_doc_with_states(writer):  # noqa: F811
+def test_a_doc_with_states(writer):
     nlp, model, tokenizer = writer
     ids, states = states_of(model, tokenizer, TEXTS[0])
     texts = GeneratedTexts(nlp, tokenizer, keep_states=True)
@@ -129,7 +129,7 @@ def test_a_doc_with_states(writer):  # noqa: F811
         texts.doc()
 
 
-def test_special_ids_are_decoded_once(writer, monkeypatch):  # noqa: F811
+def test_special_ids_are_decoded_once(writer, monkeypatch):
     *_, tokenizer = writer
     detokenizer = Detokenizer(tokenizer)
     decoded = []
@@ -143,7 +143,7 @@ def test_special_ids_are_decoded_once(writer, monkeypatch):  # noqa: F811
     assert max(decoded) < 4
 
 
-def test_passages_are_collected_for_redaction_only(writer):  # noqa: F811
+def test_passages_are_collected_for_redaction_only(writer):
     nlp, model, tokenizer = writer
     streamer = MentionStreamer(nlp, tokenizer)
     settings = {**tokenizer(TEXTS[0], return_tensors="pt"), "max_new_tokens": 8}

@@ -3,31 +3,11 @@
 from threading import Event, Timer
 
 import pytest
-import spacy
 import torch
-from conftest import TEXTS, add_backbone
-from thinc.api import fix_random_seed
-from tokenizers import decoders
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from conftest import TEXTS, make_pipeline
 
 from spacy_tommer import MentionStreamer, redact
 from spacy_tommer.backbone.language_model import find_blocks
-
-
-def make_pipeline(folder, **settings):
-    fix_random_seed(0)
-    nlp = spacy.blank("en")
-    add_backbone(nlp, str(folder), **settings)
-    model = {
-        "@architectures": "spacy_tommer.Tommer.v1",
-        "max_length": 5,
-        "kinds": ["A", "B"],
-    }
-    config = {"threshold": 0.8, "flat_threshold": 0.9, "model": model}
-    tommer = nlp.add_pipe("tommer", config=config)
-    doc = nlp.get_pipe("transformer")(nlp.make_doc("Ada"))
-    tommer.model.initialize(X=[doc])
-    return nlp
 
 
 def fold(events, text):
@@ -46,18 +26,6 @@ def fold(events, text):
             found[place] = event
     assert final >= found.keys()
     return found
-
-
-@pytest.fixture
-def writer(tiny):
-    """A pipeline, and the whole model whose first blocks it has, with its tokenizer."""
-    folder = tiny("llama")
-    nlp = make_pipeline(folder, window=64, stride=32)
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
-    return nlp, model, tokenizer
 
 
 def inputs(tokenizer, *texts):

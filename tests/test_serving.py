@@ -18,11 +18,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-import torch
-from conftest import TEXTS, add_backbone, needs_smollm2
-from thinc.api import fix_random_seed
-from tokenizers import decoders
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from conftest import TEXTS, load_whole, make_pipeline, needs_smollm2
 
 for name in ("fastapi", "httpx", "uvicorn"):
     pytest.importorskip(name, reason=f"{name} is missing")
@@ -38,22 +34,6 @@ from spacy_tommer.serving.stops import StopStrings  # noqa: E402
 CHAT = "/v1/chat/completions"
 TEXT = " ".join(TEXTS * 3) + " Zürich 日本語 \U0001f600 \U00020bb7."
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }} {% endfor %}"
-
-
-def make_pipeline(folder):
-    """A pipeline with a head of random weights."""
-    fix_random_seed(0)
-    nlp = spacy.blank("en")
-    add_backbone(nlp, str(folder), window=24, stride=12)
-    model = {
-        "@architectures": "spacy_tommer.Tommer.v1",
-        "max_length": 5,
-        "kinds": ["NAME", "TERM"],
-    }
-    config = {"threshold": 0.8, "flat_threshold": 0.9, "model": model}
-    tommer = nlp.add_pipe("tommer", config=config)
-    tommer.model.initialize(X=[nlp.get_pipe("transformer")(nlp.make_doc("Ada"))])
-    return nlp
 
 
 class Running:
@@ -99,11 +79,8 @@ class Running:
 def writer(tiny):
     """The folder of a pipeline's backbone, the whole model, and its tokenizer."""
     folder = tiny("llama")
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model, tokenizer = load_whole(folder)
     model.config.max_position_embeddings = 2048
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
     tokenizer.chat_template = TEMPLATE
     return folder, model, tokenizer
 

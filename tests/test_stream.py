@@ -25,23 +25,6 @@ STRANGE = [
 LONG = " ".join(TEXTS * 4 + STRANGE)
 
 
-@pytest.fixture
-def make(make_nlp):
-    """Give a pipeline with a head of random weights."""
-
-    def make(family="gpt2", window=24, stride=12, unit="token", lang="en", **config):
-        kinds = ["NAME", "TERM"]
-        model = {"unit": unit, "kinds": kinds, "max_length": 5, "rank": 8}
-        model["@architectures"] = "spacy_tommer.Tommer.v1"
-        config = {"threshold": 0.8, "flat_threshold": 0.9, "model": model, **config}
-        nlp = make_nlp(family, window=window, stride=stride, **config)
-        doc = nlp.get_pipe("transformer")(nlp.make_doc("Ada"))
-        nlp.get_pipe("tommer").model.initialize(X=[doc])
-        return nlp
-
-    return make
-
-
 def push_all(stream, text, rng, longest=40) -> Folded:
     """Push a text in random chunks, and fold the events."""
     folded = Folded()
@@ -53,8 +36,8 @@ def push_all(stream, text, rng, longest=40) -> Folded:
 
 @pytest.mark.parametrize("unit", ["token", "piece"])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bert", "roberta"])
-def test_events_leave_the_mentions_of_the_whole_text(family, unit, make):
-    nlp = make(family, unit=unit)
+def test_events_leave_the_mentions_of_the_whole_text(family, unit, random_nlp):
+    nlp = random_nlp(family, unit=unit)
     found = 0
     for seed, text in enumerate([*STRANGE, TEXTS[0], LONG, "", " \n", "\n\nAda"]):
         rng = random.Random(seed)
@@ -66,42 +49,34 @@ def test_events_leave_the_mentions_of_the_whole_text(family, unit, make):
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"llama", "gpt2", "bert"}))
-def test_families(family, make):
-    nlp = make(family, window=16, stride=8)
+def test_families(family, random_nlp):
+    nlp = random_nlp(family, window=16, stride=8)
     folded = push_all(spacy_tommer.stream(nlp), LONG, random.Random(0))
     assert difference(folded, nlp(LONG)) < 1e-4
 
 
-def test_two_passes_are_read_again(make, tiny):
-    from conftest import add_backbone
-
-    nlp = make("llama")
-    nlp.remove_pipe("transformer")
-    add_backbone(nlp, tiny("llama"), window=16, stride=8, passes=2)
-    nlp.move_pipe = None
-    names = nlp.pipe_names
-    assert names == ["tommer", "transformer"]
-    nlp._components.reverse()
+def test_two_passes_are_read_again(random_nlp):
+    nlp = random_nlp("llama", window=16, stride=8, passes=2)
     folded = push_all(spacy_tommer.stream(nlp, stride=3), LONG, random.Random(0))
     assert difference(folded, nlp(LONG)) < 1e-4
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
-def test_a_tail_does_not_begin_inside_a_date_or_a_tag(family, make):
+def test_a_tail_does_not_begin_inside_a_date_or_a_tag(family, random_nlp):
     """Windows begin at all places of dates and tags, and at several of a long tag."""
     settings = {"threshold": 0.3, "flat_threshold": None}
     dates = "Ada met Bob on 2024-05-12 and Eve 2023-11-30 at 2022-01-02 they left for town "
     tags = "Ada met <a href='x y z' title='u v w' class='k l m'> Bob and Eve </a> in town "
     for window, stride, repeated in ((8, 8, dates * 2), (8, 4, dates + tags * 2)):
-        nlp = make(family, window=window, stride=stride, **settings)
+        nlp = random_nlp(family, window=window, stride=stride, **settings)
         for shift in range(0, 8, 1 if family == "gpt2" else 4):
             text = "word " * shift + repeated
             folded = push_all(spacy_tommer.stream(nlp), text, random.Random(0), 1)
             assert difference(folded, nlp(text)) < 1e-4
 
 
-def test_one_push_and_one_character_at_a_time_end_alike(make):
-    nlp = make("llama")
+def test_one_push_and_one_character_at_a_time_end_alike(random_nlp):
+    nlp = random_nlp("llama")
     for longest in (1, len(LONG)):
         stream, folded = spacy_tommer.stream(nlp), Folded()
         for start in range(0, len(LONG), longest):
@@ -110,8 +85,10 @@ def test_one_push_and_one_character_at_a_time_end_alike(make):
         assert difference(folded, nlp(LONG)) < 1e-4
 
 
-def test_a_mention_is_seen_when_its_word_ends_and_final_when_no_other_can_overlap(make):
-    nlp = make("gpt2", threshold=0.0, flat_threshold=None)
+def test_a_mention_is_seen_when_its_word_ends_and_final_when_none_can_overlap(
+    random_nlp,
+):
+    nlp = random_nlp("gpt2", threshold=0.0, flat_threshold=None)
     stream = spacy_tommer.stream(nlp)
     assert stream.push("Ada Love") and stream.push("lace") == []
     (event,) = [e for e in stream.push(" met") if e.text == "Lovelace"]
@@ -135,8 +112,8 @@ def test_a_mention_is_seen_when_its_word_ends_and_final_when_no_other_can_overla
     assert any(e.text == "a" and e.final for e in stream.push("\n\nnext one "))
 
 
-def test_scores_are_reported_when_they_move(make):
-    nlp = make("bert")
+def test_scores_are_reported_when_they_move(random_nlp):
+    nlp = random_nlp("bert")
     stream = spacy_tommer.stream(nlp, stride=1)
     last = {}
     for word in (TEXTS[0] * 2).split():
@@ -154,7 +131,7 @@ def test_scores_are_reported_when_they_move(make):
 class Passes:
     """Count the passes of a backbone and the wordpieces in them."""
 
-    def __init__(self, nlp, monkeypatch):
+    def __init__(self, nlp):
         self.shapes = []
         network = nlp.get_pipe("transformer").model.shims[0].get_cut().network
         network.register_forward_pre_hook(self.see, with_kwargs=True)
@@ -163,9 +140,9 @@ class Passes:
         self.shapes.append(tuple(settings["input_ids"].shape))
 
 
-def test_a_causal_backbone_reads_each_wordpiece_once(make, monkeypatch):
-    nlp = make("gpt2", window=128, stride=96)
-    passes = Passes(nlp, monkeypatch)
+def test_a_causal_backbone_reads_each_wordpiece_once(random_nlp):
+    nlp = random_nlp("gpt2", window=128, stride=96)
+    passes = Passes(nlp)
     nlp(TEXTS[0])
     ((_, whole),) = passes.shapes
     passes.shapes.clear()
@@ -177,20 +154,20 @@ def test_a_causal_backbone_reads_each_wordpiece_once(make, monkeypatch):
     assert len(passes.shapes) == len(TEXTS[0].split())
 
 
-def test_an_encoder_reads_its_window_once_a_stride(make, monkeypatch):
-    nlp = make("bert", window=128, stride=96)
+def test_an_encoder_reads_its_window_once_a_stride(random_nlp):
+    nlp = random_nlp("bert", window=128, stride=96)
     text = " ".join(TEXTS)
     tokens = len(nlp.make_doc(text))
-    passes = Passes(nlp, monkeypatch)
+    passes = Passes(nlp)
     for stride, most in ((1, tokens + 1), (8, tokens // 8 + 1), (None, tokens // 16 + 1)):
         passes.shapes.clear()
         push_all(spacy_tommer.stream(nlp, stride=stride), text, random.Random(1), 3)
         assert most // 3 < len(passes.shapes) <= most
 
 
-def test_an_endless_stream_keeps_a_tail(make):
+def test_an_endless_stream_keeps_a_tail(random_nlp):
     for family in ("llama", "bert"):
-        nlp = make(family)
+        nlp = random_nlp(family)
         stream = spacy_tommer.stream(nlp, stride=6)
         session = stream.streams.texts[0].session
         sizes = []
@@ -204,9 +181,9 @@ def test_an_endless_stream_keeps_a_tail(make):
         assert max(words[30:]) <= max(words[:30])
 
 
-def test_streams_share_passes_and_are_as_if_alone(make, monkeypatch):
+def test_streams_share_passes_and_are_as_if_alone(random_nlp):
     for family in ("llama", "roberta"):
-        nlp = make(family)
+        nlp = random_nlp(family)
         texts = {"a": LONG, "b": STRANGE[0], 3: " ".join(TEXTS), "empty": ""}
         parts = {
             key: list(chunks(halves(text), random.Random(1), 30))
@@ -219,7 +196,7 @@ def test_streams_share_passes_and_are_as_if_alone(make, monkeypatch):
         streams = spacy_tommer.streams(nlp, limit=4, stride=4)
         for key in texts:
             streams.open(key)
-        passes = Passes(nlp, monkeypatch)
+        passes = Passes(nlp)
         folded = {key: Folded() for key in texts}
         together = {key: [] for key in texts}
         while any(parts.values()):
@@ -243,8 +220,8 @@ def kinds(events):
     return Counter((e.what, e.start, e.end, e.label, e.flat, e.final) for e in events)
 
 
-def test_limits_and_wrong_calls(make):
-    nlp = make()
+def test_limits_and_wrong_calls(random_nlp):
+    nlp = random_nlp()
     streams = spacy_tommer.streams(nlp, limit=2)
     streams.open("a")
     streams.open("b")
@@ -268,12 +245,12 @@ def test_limits_and_wrong_calls(make):
         stream.push("more")
 
 
-def test_pipelines_that_cannot_be_streamed(make):
+def test_pipelines_that_cannot_be_streamed(random_nlp):
     with pytest.raises(ValueError, match="has no component that finds mentions"):
         spacy_tommer.stream(spacy.blank("en"))
     with pytest.raises(ValueError, match="is a pipeline of spaCy"):
         spacy_tommer.stream("minilm")
-    nlp = make()
+    nlp = random_nlp()
     nlp.add_pipe("entity_ruler", first=True)
     with pytest.raises(ValueError, match="'entity_ruler' writes entities"):
         spacy_tommer.stream(nlp)
@@ -282,19 +259,19 @@ def test_pipelines_that_cannot_be_streamed(make):
     nlp.disable_pipe("transformer")
     with pytest.raises(ValueError, match="no transformer before tommer"):
         spacy_tommer.stream(nlp)
-    nlp = make()
+    nlp = random_nlp()
     nlp.tokenizer = lambda text: Doc(nlp.vocab, words=list(text))
     with pytest.raises(ValueError, match="needs spaCy's own tokenizer"):
         spacy_tommer.stream(nlp)
-    nlp = make()
+    nlp = random_nlp()
     nlp.get_pipe("tommer").model.attrs["attention"] = "scores"
     with pytest.raises(ValueError, match="matches by attention"):
         spacy_tommer.stream(nlp)
 
 
-def test_a_head_that_reads_the_last_block_of_its_own(make):
+def test_a_head_that_reads_the_last_block_of_its_own(random_nlp):
     """`layer = null` of the head is the last block that the backbone writes."""
-    nlp = make("llama")
+    nlp = random_nlp("llama")
     assert nlp.get_pipe("tommer").model.attrs["layer"] is None
     assert spacy_tommer.stream(nlp).streams.states.spec.layers == (1,)
 
@@ -309,8 +286,8 @@ def test_halves_of_characters():
     assert joiner.join("", last=True) == "\ufffd"
 
 
-def test_a_half_that_stays_alone_counts_one_character(make):
-    nlp = make("gpt2", threshold=0.0)
+def test_a_half_that_stays_alone_counts_one_character(random_nlp):
+    nlp = random_nlp("gpt2", threshold=0.0)
     stream, folded = spacy_tommer.stream(nlp), Folded()
     for chunk in ("Ada \ud83d", "x Lovelace \ude00", " in\ud83d"):
         folded.add(stream.push(chunk))
@@ -370,7 +347,7 @@ def test_separators(tiny):
     assert "\n" not in found["mistral"]
 
 
-def test_a_stream_waits_for_no_lock_and_keeps_none(make):
-    spacy_tommer.stream(make()).push("Ada ")
+def test_a_stream_waits_for_no_lock_and_keeps_none(random_nlp):
+    spacy_tommer.stream(random_nlp()).push("Ada ")
     assert COMPUTING.acquire(blocking=False)
     COMPUTING.release()

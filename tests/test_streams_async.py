@@ -7,7 +7,6 @@ from contextlib import aclosing
 
 import pytest
 from conftest import TEXTS
-from test_stream import make  # noqa: F401
 
 import spacy_tommer
 from benchmarks.stream import Folded, difference
@@ -24,8 +23,8 @@ async def words(text):
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
-def test_texts_of_an_event_loop_are_read_together(family, make):  # noqa: F811
-    nlp = make(family)
+def test_texts_of_an_event_loop_are_read_together(family, random_nlp):
+    nlp = random_nlp(family)
     streams = spacy_tommer.streams(nlp, limit=3, stride=4)
     batches = []
     write = streams.batcher.write_batch
@@ -52,8 +51,8 @@ def test_texts_of_an_event_loop_are_read_together(family, make):  # noqa: F811
     assert not streams.texts
 
 
-def test_a_text_that_is_left_is_forgotten(make):  # noqa: F811
-    nlp = make("gpt2", threshold=0.0, flat_threshold=None)
+def test_a_text_that_is_left_is_forgotten(random_nlp):
+    nlp = random_nlp("gpt2", threshold=0.0, flat_threshold=None)
     streams = spacy_tommer.streams(nlp, limit=1, passages=True)
 
     async def run():
@@ -95,8 +94,8 @@ def test_a_cancelled_batch_forgets_what_was_left():
     assert discarded == ["a"]
 
 
-def test_opening_and_discarding_wait_for_no_computation(make):  # noqa: F811
-    streams = spacy_tommer.streams(make("gpt2"), limit=2)
+def test_opening_and_discarding_wait_for_no_computation(random_nlp):
+    streams = spacy_tommer.streams(random_nlp("gpt2"), limit=2)
     taken, released = threading.Event(), threading.Event()
 
     def compute():
@@ -116,8 +115,8 @@ def test_opening_and_discarding_wait_for_no_computation(make):  # noqa: F811
     assert not waited
 
 
-def test_a_text_may_be_discarded_while_it_is_read(make, monkeypatch):  # noqa: F811
-    streams = spacy_tommer.streams(make("gpt2"), limit=2)
+def test_a_text_may_be_discarded_while_it_is_read(random_nlp, monkeypatch):
+    streams = spacy_tommer.streams(random_nlp("gpt2"), limit=2)
     for key in ("a", "b"):
         streams.open(key)
     read = streams.states.read
@@ -131,8 +130,8 @@ def test_a_text_may_be_discarded_while_it_is_read(make, monkeypatch):  # noqa: F
     assert streams.texts.keys() == {"b"}
 
 
-def test_an_error_in_one_text_loses_no_events_of_others(make, monkeypatch):  # noqa: F811
-    nlp = make("gpt2")
+def test_an_error_in_one_text_loses_no_events_of_others(random_nlp, monkeypatch):
+    nlp = random_nlp("gpt2")
     streams = spacy_tommer.streams(nlp, limit=2)
     folded = {"a": Folded(), "b": Folded()}
     for key in folded:
@@ -153,8 +152,8 @@ def test_an_error_in_one_text_loses_no_events_of_others(make, monkeypatch):  # n
         assert difference(found, nlp(WORDS)) < 1e-4
 
 
-def test_passages_of_closed_texts(make):  # noqa: F811
-    streams = spacy_tommer.streams(make("gpt2"), limit=2, passages=True)
+def test_passages_of_closed_texts(random_nlp):
+    streams = spacy_tommer.streams(random_nlp("gpt2"), limit=2, passages=True)
     streams.open("a")
     streams.push({"a": TEXTS[0]})
     streams.close("a", "a")
@@ -169,8 +168,8 @@ def test_passages_of_closed_texts(make):  # noqa: F811
         streams.discard("a")
 
 
-def test_states_of_a_batch_are_kept_by_row(make):  # noqa: F811
-    streams = spacy_tommer.streams(make("gpt2"), limit=4)
+def test_states_of_a_batch_are_kept_by_row(random_nlp):
+    streams = spacy_tommer.streams(random_nlp("gpt2"), limit=4)
     for key in range(4):
         streams.open(key)
     streams.push(dict.fromkeys(range(4), f"{TEXTS[0]} "))
@@ -180,9 +179,9 @@ def test_states_of_a_batch_are_kept_by_row(make):  # noqa: F811
             assert row.states.untyped_storage().nbytes() == size
 
 
-def test_best_flat_segmentation_does_not_depend_on_what_stands_before(make):  # noqa: F811
+def test_best_flat_segmentation_does_not_depend_on_what_stands_before(random_nlp):
     decoder = {"@misc": "spacy_tommer.best_flat.v1"}
-    nlp = make("gpt2", threshold=0.3, flat_threshold=0.3, decoder=decoder)
+    nlp = random_nlp("gpt2", threshold=0.3, flat_threshold=0.3, decoder=decoder)
     stream, folded = spacy_tommer.stream(nlp), Folded()
     rng = random.Random(0)
     text = "\n\n".join(rng.choices(TEXTS, k=8))

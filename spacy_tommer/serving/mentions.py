@@ -8,7 +8,7 @@ from spacy.language import Language
 from starlette.exceptions import HTTPException
 
 from ..page.listing import list_spans
-from ..streaming.pipeline import find_tommer
+from ..streaming.components import find_tommer
 from .bodies import Strict
 from .limits import Limits
 from .objects import mention_object

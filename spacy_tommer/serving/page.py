@@ -9,7 +9,7 @@ from spacy.language import Language
 from ..keys import MENTION
 from ..page.colors import COLORS, color_style
 from ..page.render import PAGE
-from ..streaming.pipeline import find_tommer
+from ..streaming.components import find_tommer
 
 LIVE = Path(__file__).parent
 

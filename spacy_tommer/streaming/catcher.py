@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional, Union
 import torch
 from torch import Tensor, nn
 
-from .pieces import Floats
+from .growing_pieces import Floats
 
 
 class Step(NamedTuple):

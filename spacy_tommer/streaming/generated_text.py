@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from ..backbone.spec import BackboneSpec
 from .detokenizer import Detokenizer
 from .frontier import before_patterns, count_solid
-from .pieces import Floats, GrowingPieces, Ints
+from .growing_pieces import Floats, GrowingPieces, Ints
 from .session import Session
 from .tokens import Word
 

@@ -16,10 +16,10 @@ from transformers import PreTrainedTokenizerBase
 
 from ..backbone.model import cut_model, is_backbone, spec_of
 from ..locks import COMPUTING
+from .components import find_tommer, find_transformer
 from .event import Event
 from .generated_text import GeneratedText
-from .pieces import Floats
-from .pipeline import find_tommer, find_transformer
+from .growing_pieces import Floats
 from .separators import BLANKS
 from .session import Session, report_mentions
 from .tokens import Tokens

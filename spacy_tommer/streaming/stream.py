@@ -9,13 +9,13 @@ from spacy.language import Language
 
 from ..locks import COMPUTING
 from .batcher import Batcher, Chunks, iterate
+from .components import find_tommer, find_transformer
 from .event import Event
 from .passages import Passage
-from .pipeline import find_tommer, find_transformer
 from .rows import Row
 from .session import Session, report_mentions
 from .tokens import Tokens
-from .windows import WindowStates
+from .window_states import WindowStates
 
 # Characters that are read at once, which bounds the memory.
 MOST_CHARACTERS = 4096
