@@ -24,6 +24,12 @@ MARKS = (
     r"\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef\uaa7b-\uaa7d"
 )
 BORDER = rf"(?<=[{UNSPACED}])(?![{MARKS}])|(?=[{UNSPACED}])(?![{MARKS}])"
+# Between two letters of these scripts. A rule of a tokenizer that has such letters inside,
+# or at an edge, may change what stands there.
+BETWEEN_LETTERS = re.compile(
+    rf"(?<=[{UNSPACED}])(?<=[^\W\d]|[{MARKS}])(?=[{UNSPACED}])(?=[^\W\d])(?![{MARKS}])"
+)
+EDGE = re.compile(rf"\A[{UNSPACED}]|[{UNSPACED}]\Z")
 
 
 def create_tokenizer() -> Callable[[Language], Tokenizer]:
@@ -48,6 +54,22 @@ def create_tokenizer() -> Callable[[Language], Tokenizer]:
         )
 
     return make_tokenizer
+
+
+def splits_letters(tokenizer: Tokenizer) -> bool:
+    """Tell whether a tokenizer always splits between two letters of a script without
+    spaces, so that what stands on one side does not change the tokens on the other.
+
+    tokenizer (Tokenizer): A tokenizer of spaCy's own class.
+    """
+    infixes = getattr(tokenizer.infix_finditer, "__self__", None)
+    return (
+        BORDER in getattr(infixes, "pattern", "")
+        and tokenizer.token_match is None
+        # A rule of Portuguese keeps words with a hyphen whole.
+        and [token.text for token in tokenizer("日本-日本")] == list("日本-日本")
+        and not any(EDGE.search(r) or BETWEEN_LETTERS.search(r) for r in tokenizer.rules)
+    )
 
 
 def spaced(match: Optional[Callable[..., Any]]) -> Optional[Callable[..., Any]]:

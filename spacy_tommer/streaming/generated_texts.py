@@ -69,7 +69,7 @@ class GeneratedTexts:
         """
         self.texts = [
             GeneratedText(
-                Session(self.tommer, Tokens(self.nlp, BLANKS), i, passages),
+                Session(self.tommer, Tokens(self.nlp, BLANKS, letters=True), i, passages),
                 self.tokenizer,
                 self.keep_states,
             )

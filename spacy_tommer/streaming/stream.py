@@ -71,7 +71,7 @@ class Streams:
         key (Hashable): What names it. ValueError is raised if it names an open text, or if
             as many texts are open as may be.
         """
-        tokens = Tokens(self.nlp, self.states.separators)
+        tokens = Tokens(self.nlp, self.states.separators, not self.states.causal)
         text = Text(Session(self.tommer, tokens, passages=self.passages))
         with self.opening:
             if key in self.texts:

@@ -5,6 +5,8 @@ from typing import Optional
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 
+from ..tokenizer import BETWEEN_LETTERS, splits_letters
+
 # A token, and whether a space follows it.
 Word = tuple[str, bool]
 
@@ -12,18 +14,23 @@ Word = tuple[str, bool]
 class Tokens:
     """Tokenize a text that arrives in pieces. spaCy's tokenizer splits at white space
     first, so that a word is complete when white space follows it, and white space when a
-    word does.
+    word does. Text in scripts without spaces is complete up to the last two letters, if the
+    tokenizer splits between all of them.
 
     nlp (Language): The pipeline with the tokenizer. ValueError is raised for a tokenizer of
         another class than spaCy's own, or with special cases that contain white space.
     separators (frozenset[str]): The white space that ends a word for the language model,
         too.
+    letters (bool): Whether the text may end between two letters for the language model.
     """
 
-    def __init__(self, nlp: Language, separators: frozenset[str]) -> None:
+    def __init__(
+        self, nlp: Language, separators: frozenset[str], letters: bool = False
+    ) -> None:
         check_tokenizer(nlp)
         self.nlp = nlp
         self.separators = separators
+        self.letters = letters and splits_letters(nlp.tokenizer)
         # What is held back, in parts: to join it at each push would take quadratic time.
         self.held: list[str] = []
         self.length = 0  # of it, in characters
@@ -60,12 +67,13 @@ class Tokens:
 
     def find_place(self, text: str) -> Optional[int]:
         """Find the last place where the text can be split: behind a space that ends a word,
-        or behind white space that ends a word for both tokenizers.
+        behind white space that ends a word for both tokenizers, or between two letters.
 
         text (str): What follows.
         RETURNS (Optional[int]): The place, counted from its start.
         """
         place = None
+        between = self.between_letters(text)
         for i, char in enumerate(text):
             if char.isspace():
                 if char == " " and self.before and not self.before.isspace():
@@ -76,6 +84,14 @@ class Tokens:
                     place = i
                 self.blanks.clear()
             self.before = char
+        return place if between is None else max(place or 0, between)
+
+    def between_letters(self, text: str) -> Optional[int]:
+        """Find the last place between two letters of a script without spaces."""
+        place = None
+        if self.letters and not text.isascii():
+            for match in BETWEEN_LETTERS.finditer(self.before + text):
+                place = match.start() - len(self.before)
         return place
 
 
