@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import TEXTS, needs_smollm2
 from numpy.testing import assert_allclose
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from spacy_tommer.backbone.model import Backbone
 from spacy_tommer.backbone.sources import file_hash, find_folder
@@ -45,6 +45,20 @@ def test_blocks_equal_the_full_load_of_transformers(tmp_path, monkeypatch):
         expected = output.hidden_states[layer + 1][0, 1:].numpy()
         assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert cut.sha256 == file_hash(gguf_path())
+
+
+@needs_smollm2
+def test_the_chat_template_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tokenizer = AutoTokenizer.from_pretrained(find_folder(str(gguf_path()), 1))
+    messages = [{"role": "user", "content": "Who was Ada Lovelace?"}]
+    text = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True
+    )
+    turn = "<|im_start|>user\nWho was Ada Lovelace?<|im_end|>\n"
+    assert text.endswith(f"{turn}<|im_start|>assistant\n")
+    ids = tokenizer.apply_chat_template(messages)
+    assert tokenizer.decode(ids).endswith(turn)
 
 
 @needs_smollm2

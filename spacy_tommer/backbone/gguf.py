@@ -52,7 +52,8 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
         )
     config = AutoConfig.for_model(architecture, **{**settings, "num_hidden_layers": blocks})
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=gguf_tokenizer(fields, architecture)
+        tokenizer_object=gguf_tokenizer(fields, architecture),
+        chat_template=fields.get("tokenizer.chat_template"),
     )
     weights = block_weights(reader.tensors, config)
     config.save_pretrained(folder)
