@@ -1,6 +1,7 @@
 """The `tommer` component, which writes nested mentions to doc.spans and flat ones to
 doc.ents."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Optional
@@ -74,6 +75,7 @@ class Tommer(Sealed, Thresholds):
         self.border_rules = border_rules
         self.overwrite_ents = overwrite_ents
         self.decoder = decoder
+        self.told_of_cut = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -128,6 +130,7 @@ class Tommer(Sealed, Thresholds):
         """
         docs = list(docs)
         mentions = self.decode(docs, scores, self.threshold)
+        self.tell_cut(mentions.cut)
         for doc, nested in zip(docs, mentions.by_doc()):
             doc.spans[self.spans_key] = SpanGroup(
                 doc,
@@ -159,6 +162,21 @@ class Tommer(Sealed, Thresholds):
         return find_mentions(
             docs, logits, lengths, threshold, wanted, len(every), self.border_rules
         )
+
+    def tell_cut(self, cut: int) -> None:
+        """Warn, once, of spans of wordpieces that are no spans of tokens.
+
+        cut (int): How many there are in the first batch that has some.
+        """
+        if cut and not self.told_of_cut:
+            self.told_of_cut = True
+            warnings.warn(
+                f"{cut} spans above `threshold` of {self.name!r} start or end inside a "
+                "token and are left out, here and, untold, in later texts. A tokenizer with "
+                "smaller tokens keeps them: [nlp.tokenizer] @tokenizers = "
+                '"spacy_tommer.AnyScript.v1" splits scripts without spaces between words.',
+                stacklevel=2,
+            )
 
     def entities(self, mentions: Mentions) -> Mentions:
         """Pick the flat segmentation of mentions that were decoded at any threshold.

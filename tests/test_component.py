@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -90,6 +91,20 @@ def test_scores_survive_a_docbin(make_nlp, examples):
     (again,) = stored.get_docs(nlp.vocab)
     assert again.spans["mentions"].attrs == doc.spans["mentions"].attrs
     assert len(doc.spans["mentions"]) > 0
+
+
+def test_spans_inside_tokens_are_counted_and_told_once(make_nlp, examples):
+    model = {"@architectures": "spacy_tommer.Tommer.v1", "unit": "piece"}
+    nlp = make_nlp(model=model, threshold=0.0, border_rules=False)
+    nlp.initialize(lambda: examples)
+    # Wordpieces "Angel", "##a" and "met": of six spans, three start or end inside "Angela".
+    doc = Doc(nlp.vocab, ["Angela", "met"])
+    with pytest.warns(UserWarning, match="^3 spans .*'tommer' start or end inside a token"):
+        nlp(doc)
+    assert found(doc) == ["Angela", "Angela met", "met"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nlp("Angela met John.")
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])

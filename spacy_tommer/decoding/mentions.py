@@ -14,7 +14,7 @@ from spacy.tokens import Doc
 
 from .borders import can_be_edge, has_wrong_borders
 from .decode import FlatDecoder, greedy_decode, log_sum_exp, logit, threshold_decode
-from .units import edge_tokens
+from .units import count_cut, edge_tokens
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.floating]
@@ -33,6 +33,7 @@ class Mentions:
     kinds (Ints): Number of the likeliest kind of each mention. (M,)
     entity_logits (Floats): Logit of each mention as an entity of a flat segmentation. (M,)
     offsets (Ints): Start of each Doc, followed by T.
+    cut (int): How many spans were left out since they start or end inside a token.
     """
 
     starts: Ints
@@ -41,6 +42,7 @@ class Mentions:
     kinds: Ints
     entity_logits: Floats
     offsets: Ints
+    cut: int = 0
 
     def __getitem__(self, which: NDArray) -> "Mentions":
         """Select some of the mentions.
@@ -147,6 +149,7 @@ def find_mentions(
     sources = logits[..., kinds:][cells]  # (M, S)
     entities = mean_logit(sources) if sources.shape[-1] else found
     edge = np.concatenate([can_be_edge(doc, rules) for doc in docs])
+    cut = count_cut(starts, ends, lengths)
     first, last = edge_tokens(lengths, edge)
     starts, ends = first[starts], last[ends - 1] + 1
     kept = np.flatnonzero((starts >= 0) & (ends > 0))
@@ -155,7 +158,7 @@ def find_mentions(
     kept = kept[np.lexsort((ends[kept], starts[kept]))]
     likeliest = np.asarray(columns, dtype="int")[best[kept]]
     return Mentions(
-        starts[kept], ends[kept], found[kept], likeliest, entities[kept], offsets
+        starts[kept], ends[kept], found[kept], likeliest, entities[kept], offsets, cut
     )
 
 

@@ -1,6 +1,6 @@
 """Map tokens to the units (tokens or wordpieces) whose spans the head scores.
 
-Axis letters: T tokens of a Doc; N units; L longest span in units; K kinds.
+Axis letters: T tokens of a Doc; N units; L longest span in units; K kinds; M spans.
 """
 
 from collections.abc import Iterable
@@ -27,6 +27,18 @@ def edge_tokens(lengths: Ints, solid: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     first[(ends - lengths)[tokens]] = tokens
     last[ends[tokens] - 1] = tokens
     return first, last
+
+
+def count_cut(starts: Ints, ends: Ints, lengths: Ints) -> int:
+    """Count the spans that start or end inside a token.
+
+    starts (Ints): Start of each span, in units. (M,)
+    ends (Ints): End (exclusive) of each span, in units. (M,)
+    lengths (Ints): How many units each token has. (T,)
+    """
+    bounds = np.zeros(lengths.sum() + 1, dtype="bool")
+    bounds[np.cumsum(lengths)] = bounds[0] = True
+    return int(np.count_nonzero(~(bounds[starts] & bounds[ends])))
 
 
 def mark_spans(
