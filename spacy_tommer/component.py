@@ -172,8 +172,8 @@ class Tommer(Sealed, Thresholds):
             self.told_of_cut = True
             warnings.warn(
                 f"{cut} spans above `threshold` of {self.name!r} start or end inside a "
-                "token and are left out, here and, untold, in later texts. A tokenizer with "
-                "smaller tokens keeps them: [nlp.tokenizer] @tokenizers = "
+                "token and are left out, here and, untold, in later texts. A tokenizer "
+                "with smaller tokens keeps them: [nlp.tokenizer] @tokenizers = "
                 '"spacy_tommer.AnyScript.v1" splits scripts without spaces between words.',
                 stacklevel=2,
             )
