@@ -45,10 +45,19 @@ def file_hashes(folder: Path) -> dict[str, str]:
     RETURNS (dict[str, str]): SHA-256 in hexadecimal by file name.
     """
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        path.name: hash_file(path)
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != FILE
     }
+
+
+def hash_file(path: Path) -> str:
+    """Compute the SHA-256 of a file, in hexadecimal, without holding all of it."""
+    with path.open("rb") as file_:
+        digest = hashlib.sha256()
+        while chunk := file_.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def seal(folder: Path) -> None:

@@ -25,7 +25,13 @@ def saved(make_nlp, examples, tmp_path):
     return tmp_path / "nlp"
 
 
-FILES = ["transformer/model", "transformer/cfg", "tommer/model", "tommer/cfg"]
+FILES = [
+    "transformer/model",
+    "transformer/backbone.safetensors",
+    "transformer/cfg",
+    "tommer/model",
+    "tommer/cfg",
+]
 
 
 @pytest.mark.parametrize("load", [spacy.load, spacy_tommer.load])

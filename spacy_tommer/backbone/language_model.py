@@ -131,7 +131,22 @@ class CutModel:
         origin (str): Where the bytes come from, for error messages.
         passes (int): How often the model reads each window.
         """
-        weights, metadata = tensors.from_bytes(data, origin)
+        return cls.from_saved(*tensors.from_bytes(data, origin), passes)
+
+    @classmethod
+    def from_file(cls, path: Path, passes: int = 1) -> "CutModel":
+        """Read a file of what `to_bytes` wrote, whose weights are mapped into memory.
+
+        path (Path): The file.
+        passes (int): How often the model reads each window.
+        """
+        return cls.from_saved(*tensors.from_file(path), passes)
+
+    @classmethod
+    def from_saved(
+        cls, weights: dict[str, Tensor], metadata: dict[str, str], passes: int
+    ) -> "CutModel":
+        """Build the model around weights, with the config and tokenizer of the metadata."""
         config = AutoConfig.for_model(**json.loads(metadata["config"]))
         network = build_network(config, weights)
         tokenizer = Tokenizer.from_str(metadata["tokenizer"])

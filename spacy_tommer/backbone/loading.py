@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import MODEL_MAPPING, PreTrainedModel
 from transformers.modeling_utils import no_init_weights
 from transformers.utils import logging
 
@@ -45,7 +45,7 @@ def load_blocks(folder: Path, config: Any) -> tuple[nn.Module, list[str]]:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # do not warn about the blocks that are left out
     try:
-        network, info = AutoModel.from_pretrained(
+        network, info = network_class(config).from_pretrained(
             folder,
             config=config,
             torch_dtype=torch.float32,
@@ -65,13 +65,25 @@ def build_network(config: Any, weights: dict[str, Tensor]) -> nn.Module:
     RETURNS (nn.Module): The model, in float32.
     """
     with no_init_weights():
-        network = AutoModel.from_config(config, torch_dtype=torch.float32)
+        network = network_class(config)(config)
     drop_pooler(network)
     if has_four_bits(config):
         table = FourBitEmbedding(config.vocab_size, config.hidden_size)
         network.set_input_embeddings(table)
     network.load_state_dict(weights, assign=True)
     return network
+
+
+def network_class(config: Any) -> type[PreTrainedModel]:
+    """Find the class of a model. AutoModel would import every family to find it.
+
+    config (PretrainedConfig): The config.
+    RETURNS (type[PreTrainedModel]): The class. ValueError is raised if there is none.
+    """
+    if type(config) not in MODEL_MAPPING:
+        raise ValueError(f"transformers has no model for a {type(config).__name__}.")
+    found = MODEL_MAPPING[type(config)]
+    return found[0] if isinstance(found, tuple) else found
 
 
 def has_four_bits(config: Any) -> bool:

@@ -1,17 +1,21 @@
 """The `transformer` pipe of spacy-transformers, with batches of bounded size in tokens."""
 
 from collections.abc import Iterable, Iterator
-from typing import Optional
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Optional, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy_transformers import Transformer
 from spacy_transformers.pipeline_component import DEFAULT_CONFIG
-from thinc.api import Config
+from thinc.api import Config, Model
 
 from ..seals import Sealed
 from .model import is_backbone, read_at
 
+# The weights in the folder of a saved pipe.
+WEIGHTS = "backbone.safetensors"
 # Most tokens whose states are in memory at once. A longer Doc makes a batch of its own.
 BATCH_TOKENS = 16384
 # Most texts of one stream whose states are in memory at once.
@@ -42,7 +46,29 @@ def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
     )
 
 
-class TokenBatchedTransformer(Sealed, Transformer):
+class MappedTransformer(Transformer):
+    """Save the weights of Backbone.v1 in a file of their own, beside the model, and map it
+    into memory, so that nothing is copied and processes share them."""
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder. `exclude` names parts that are not saved."""
+        with weights_file(self.model, Path(path)):
+            super().to_disk(path, exclude=exclude)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> Any:
+        """Load the component from a folder. `exclude` names parts that are not loaded."""
+        with weights_file(self.model, Path(path)):
+            return super().from_disk(path, exclude=exclude)
+
+
+def weights_file(model: Model, folder: Path) -> AbstractContextManager[None]:
+    """Let a model keep its weights in a file of a folder, if it is of Backbone.v1."""
+    if is_backbone(model):
+        return model.shims[0].beside(folder / WEIGHTS)
+    return nullcontext()
+
+
+class TokenBatchedTransformer(Sealed, MappedTransformer):
     """Annotate many short Docs at once, so that windows of similar length run together,
     and few long Docs, whose states would fill the memory."""
 

@@ -1,15 +1,21 @@
 """The shim that holds the language model of a backbone: it loads blocks at first use, and
 more of them when a deeper one is read, and saves them with the pipeline."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
 from thinc.api import Shim, get_torch_default_device
 
+from ..files import write_aside
 from ..locks import COMPUTING
 from .language_model import CutModel
 from .precision import Wanted
 from .sources import find_config, find_folder
+
+# What `to_bytes` writes in place of the model if that is in a file of its own.
+BESIDE = b"beside"
 
 
 class BackboneShim(Shim):
@@ -37,6 +43,7 @@ class BackboneShim(Shim):
         self.adapter = None if adapter is None else Path(adapter)
         self.precision: Wanted = precision
         self.cut: Optional[CutModel] = None
+        self.file: Optional[Path] = None
 
     def get_cut(self, blocks: int = 0) -> CutModel:
         """Get the model. It is loaded at first use, and again when it lacks blocks.
@@ -68,19 +75,50 @@ class BackboneShim(Shim):
         cut.lower(self.precision)
         return cut
 
+    @contextmanager
+    def beside(self, file: Path) -> Iterator[None]:
+        """Let `to_bytes` and `from_bytes` keep the model in a file, from which its weights
+        are mapped into memory.
+
+        file (Path): The file.
+        """
+        with COMPUTING:
+            self.file = file
+            try:
+                yield
+            finally:
+                self.file = None
+
     def to_bytes(self) -> bytes:
         """Write the model; nothing if its weights are not on this machine."""
         with COMPUTING:
             blocks = max(self.layers) + 1
             if self.cut is None and find_config(self.name, blocks) is not None:
                 self.get_cut()
-            return b"" if self.cut is None else self.cut.to_bytes()
+            if self.cut is None:
+                return b""
+            data = self.cut.to_bytes()
+            if self.file is None:
+                return data
+            # Renamed, because weights may be mapped from a former file of this name.
+            write_aside(self.file, lambda aside: aside.write_bytes(data))
+            return BESIDE
 
     def from_bytes(self, data: bytes) -> "BackboneShim":
         """Read what `to_bytes` wrote."""
-        if data:
+        if data == BESIDE:
+            if self.file is None:
+                raise ValueError(
+                    f"The weights of the saved backbone {self.name!r} are in a file of "
+                    "their own, which only this pipe reads:\n"
+                    "    [components.transformer]\n"
+                    '    factory = "tommer_transformer"'
+                )
+            self.cut = CutModel.from_file(self.file, self.passes)
+        elif data:
             origin = f"The saved backbone {self.name!r}"
             self.cut = CutModel.from_bytes(data, origin, self.passes)
+        if data and self.cut is not None:
             self.cut.lower(self.precision)
         return self
 

