@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import spacy
@@ -14,11 +15,13 @@ from conftest import needs_minilm
 from spacy.tokens import DocBin
 
 import spacy_tommer
+from spacy_tommer.backbone.model import spec_of
 from spacy_tommer.files import write_aside
 from spacy_tommer.scale import MentionActor, ShardsFailed, annotate
 from spacy_tommer.scale.extras import need
 from spacy_tommer.scale.job import Job, Shard
 from spacy_tommer.scale.parquet import cut_groups
+from spacy_tommer.scale.pipeline import describe, pack, unpack
 from spacy_tommer.scale.shards import find_inputs, find_shards, read_rows
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -530,3 +533,18 @@ def test_extras_are_imported_only_when_they_are_used(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r'pip install "spacy-tommer\[ray\]"'):
         need("ray", "ray")
+
+
+@needs_minilm
+def test_workers_compute_in_the_precision_of_the_start(tmp_path, monkeypatch):
+    chosen = "spacy_tommer.backbone.precision.has_bfloat16"
+    for has, precision in ((False, "float32"), (True, "bfloat16")):
+        monkeypatch.setattr(chosen, Mock(return_value=has))
+        nlp = spacy_tommer.load("minilm", precision="auto")
+        packed, about = pack(nlp), describe(nlp)
+        monkeypatch.setattr(chosen, Mock(return_value=not has))
+        worker = unpack(packed)
+        assert spec_of(worker.get_pipe("transformer").model).precision == precision
+        assert describe(worker) == about
+        assert about["precision"] == {"transformer": precision}
+        assert nlp.config["components"]["transformer"]["model"]["precision"] == "auto"

@@ -8,6 +8,7 @@ from spacy.language import Language
 from thinc.api import Config, Model
 
 from ..backbone.model import is_backbone, spec_of
+from ..backbone.precision import Precision
 from ..version import __version__
 
 
@@ -23,8 +24,13 @@ class Packed(NamedTuple):
 
 
 def pack(nlp: Language) -> Packed:
-    """Write a pipeline as bytes, with all its weights and settings."""
-    return Packed(nlp.config.to_bytes(), nlp.to_bytes())
+    """Write a pipeline as bytes, with all its weights and settings. Where its backbone has
+    the precision "auto", the one that was chosen here takes its place, so that workers on
+    other processors compute the same."""
+    config = nlp.config.copy()
+    for name, precision in precisions(nlp).items():
+        config["components"][name]["model"]["precision"] = precision
+    return Packed(config.to_bytes(), nlp.to_bytes())
 
 
 def unpack(packed: Packed) -> Language:
@@ -38,8 +44,8 @@ def describe(nlp: Language) -> dict[str, Any]:
     """Describe how a pipeline finds mentions, for the metadata of what it writes.
 
     nlp (Language): The pipeline. ValueError is raised if it has no component "tommer".
-    RETURNS (dict[str, Any]): Version of the package, name and hash of the model, both
-        thresholds, and the kinds that are found.
+    RETURNS (dict[str, Any]): Version of the package, name and hash of the model, the
+        precision of each backbone, both thresholds, and the kinds that are found.
     """
     if "tommer" not in nlp.pipe_names:
         raise ValueError("The pipeline has no component named tommer.")
@@ -48,9 +54,19 @@ def describe(nlp: Language) -> dict[str, Any]:
         "version": __version__,
         "model": nlp.meta["name"],
         "sha256": model_hash(nlp),
+        "precision": precisions(nlp),
         "threshold": tommer.threshold,
         "flat_threshold": tommer.flat_threshold,
         "kinds": list(tommer.labels),
+    }
+
+
+def precisions(nlp: Language) -> dict[str, Precision]:
+    """Get the precision that each backbone of a pipeline computes in, by component."""
+    return {
+        name: spec_of(pipe.model).precision
+        for name, pipe in nlp.components
+        if isinstance(getattr(pipe, "model", None), Model) and is_backbone(pipe.model)
     }
 
 
