@@ -10,7 +10,7 @@ from typing import Any, Optional
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache
+from transformers.cache_utils import DynamicCache
 
 from ..backbone.batches import batch_rows
 from ..backbone.language_model import BATCH_PIECES, CutModel
@@ -94,7 +94,7 @@ class PrefixReader:
             row.keys, row.values = cache.of_row(i)
 
 
-class PrefixCache(Cache):
+class PrefixCache(DynamicCache):
     """Put the keys and values of known wordpieces before those of new ones, in rows of
     different lengths.
 
