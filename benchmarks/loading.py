@@ -2,7 +2,7 @@
 `tommer_transformer`) with those that have them inside the file of the model (`transformer`
 of spacy-transformers).
 
-    python benchmarks/loading.py minilm smollm2 --runs 3
+    python -m benchmarks.loading minilm smollm2 --runs 3
 
 Each load runs in a process of its own, after the imports. "Own" memory is that of no file.
 """
@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import spacy_tommer
+from benchmarks.process_memory import process_memory
 
 FACTORIES = {"inside": "transformer", "mapped": "tommer_transformer"}
 FIELDS = {"VmHWM": "peak", "VmRSS": "resident", "RssAnon": "own"}
@@ -33,11 +34,7 @@ def measure(folder: str) -> None:
     nlp = spacy.load(folder)
     seconds = time.perf_counter() - start
     nlp("Angela Merkel met Emmanuel Macron in Berlin on Friday.")
-    lines = Path("/proc/self/status").read_text().splitlines()
-    status = dict(line.split(":", 1) for line in lines)
-    memory = {
-        name: int(status[key].removesuffix("kB")) / 1024 for key, name in FIELDS.items()
-    }
+    memory = {name: process_memory(field) for field, name in FIELDS.items()}
     print(json.dumps({"seconds": seconds, **memory}))
 
 
@@ -56,8 +53,9 @@ def main(models: list[str], runs: int = 3, loaded: bool = False) -> None:
             found = {name: [] for name in FACTORIES}
             for _ in range(runs):
                 for name, results in found.items():
-                    command = [sys.executable, __file__, f"{folder}/{name}", "--loaded"]
-                    results.append(json.loads(subprocess.check_output(command)))
+                    command = [sys.executable, "-m", "benchmarks.loading", "--loaded"]
+                    shown = subprocess.check_output([*command, f"{folder}/{name}"])
+                    results.append(json.loads(shown))
         for name, results in found.items():
             medians = (statistics.median(one[key] for one in results) for key in columns)
             seconds, *memory = medians

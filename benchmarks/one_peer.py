@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.hidden import hide
 from benchmarks.peer_pipelines import PEERS, SPACY_ALONE
+from benchmarks.process_memory import process_memory
 
 TEXTS = Path(__file__).resolve().parents[1] / "assets/openmentions/openmentions.jsonl"
 # Words with the white space before them: 1.3 % more than spaCy's tokens.
@@ -34,6 +35,8 @@ LEAST_SECONDS = 2.0
 # Loading, and each text length, may take so many seconds and bytes.
 MOST_SECONDS = 90
 MOST_MEMORY = 8 << 30
+# The counter of `resource` begins with the memory of the process that started this one.
+PEAK = "VmHWM"
 
 
 def words() -> Iterator[str]:
@@ -57,13 +60,6 @@ def make_texts(length: int, total: int) -> list[str]:
     random.Random(0).shuffle(sizes)
     stream = words()
     return ["".join(islice(stream, size)).strip() for size in sizes]
-
-
-def peak_memory() -> float:
-    """Return the peak memory in MB."""
-    # The counter of `resource` begins with the memory of the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def report(**values: Any) -> None:
@@ -96,7 +92,7 @@ def measure(name: str, total: int, lengths: Sequence[str]) -> None:
         return
     seconds = time.perf_counter() - start
     mark()
-    report(loading=seconds, memory=peak_memory())
+    report(loading=seconds, memory=process_memory(PEAK))
     for length in lengths:
         signal.alarm(MOST_SECONDS)
         texts = make_texts(LENGTHS[length], total)
@@ -112,7 +108,7 @@ def measure(name: str, total: int, lengths: Sequence[str]) -> None:
         except Exception as error:
             report(length=length, failed=describe(error))
         else:
-            report(length=length, speed=runs * count / seconds, memory=peak_memory())
+            report(length=length, speed=runs * count / seconds, memory=process_memory(PEAK))
 
 
 def describe(error: Exception) -> str:

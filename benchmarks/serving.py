@@ -1,6 +1,6 @@
 """Send many texts at once to a server, and compare what it answers with `nlp(text)`.
 
-python benchmarks/serving.py run minilm --sessions 50 --seconds 300
+python -m benchmarks.serving run minilm --sessions 50 --seconds 300
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import typer
 from spacy.language import Language
 
 import spacy_tommer
+from benchmarks.process_memory import process_memory
 from benchmarks.stream import Folded, difference, passages, random_text
 from spacy_tommer import Event
 
@@ -222,7 +223,7 @@ def run(
     server = subprocess.Popen([*command, str(sessions + 8)])
     try:
         wait_for(port)
-        memory = [resident(server.pid)]
+        memory = [process_memory("VmRSS", server.pid)]
         start = time.time()
         load = Load(port, pause, start + seconds)
         kinds = ["slow", "vanishing", *["plain"] * 8]
@@ -250,10 +251,10 @@ async def run_all(
     step = (load.until - time.time()) / 10
     for _ in range(10):
         await asyncio.sleep(step)
-        memory.append(resident(process))
+        memory.append(process_memory("VmRSS", process))
     await asyncio.gather(*tasks)
     await asyncio.sleep(1)
-    memory.append(resident(process))
+    memory.append(process_memory("VmRSS", process))
 
 
 def report(model: str, done: list[Session], took: float, latencies: int) -> None:
@@ -333,12 +334,6 @@ def wait_for(port: int, seconds: float = 180.0) -> None:
         except httpx.TransportError:
             time.sleep(0.2)
     raise TimeoutError(f"The server did not answer for {seconds} seconds.")
-
-
-def resident(process: int) -> float:
-    """Return the memory that a process holds, in MB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

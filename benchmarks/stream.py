@@ -1,9 +1,9 @@
 """Compare streams with whole texts, and measure what they take.
 
-python benchmarks/stream.py equal smollm2
-python benchmarks/stream.py latency smollm2
-python benchmarks/stream.py endless minilm --chunk 400
-python benchmarks/stream.py generation
+python -m benchmarks.stream equal smollm2
+python -m benchmarks.stream latency smollm2
+python -m benchmarks.stream endless minilm --chunk 400
+python -m benchmarks.stream generation
 """
 
 import json
@@ -21,6 +21,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 import spacy_tommer
+from benchmarks.process_memory import process_memory
 from spacy_tommer import Event
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,16 +205,11 @@ def endless(
             text = text[chunk:]
         seconds = time.perf_counter() - start
         print(
-            f"{model}: {pushed} characters, {events} events, {resident():.0f} MB, "
+            f"{model}: {pushed} characters, {events} events, "
+            f"{process_memory('VmRSS'):.0f} MB, "
             f"{1e6 * seconds / max(pushed - before, 1):.0f} microseconds a character",
             flush=True,
         )
-
-
-def resident() -> float:
-    """Return the memory that the process holds, in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @app.command()

@@ -6,7 +6,7 @@ Axis letters: T tokens; K wordpieces; U units.
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from .encoding import Ints
 
 
 def align_pieces(

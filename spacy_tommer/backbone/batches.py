@@ -9,7 +9,7 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from .encoding import Ints
 
 
 def batch_rows(lengths: Union[Ints, Sequence[int]], max_pieces: int) -> Iterator[Ints]:

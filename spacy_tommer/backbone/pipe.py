@@ -46,9 +46,12 @@ def make_transformer(nlp, name, model, set_extra_annotations, max_batch_items):
     )
 
 
-class MappedTransformer(Transformer):
-    """Save the weights of Backbone.v1 in a file of their own, beside the model, and map it
-    into memory, so that nothing is copied and processes share them."""
+class TokenBatchedTransformer(Sealed, Transformer):
+    """Annotate many short Docs at once, so that windows of similar length run together,
+    and few long Docs, whose states would fill the memory.
+
+    The weights of Backbone.v1 are saved in a file of their own, beside the model, and
+    mapped into memory from there, so that nothing is copied and processes share them."""
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save the component to a folder. `exclude` names parts that are not saved."""
@@ -60,18 +63,6 @@ class MappedTransformer(Transformer):
         with weights_file(self.model, Path(path)):
             return super().from_disk(path, exclude=exclude)
 
-
-def weights_file(model: Model, folder: Path) -> AbstractContextManager[None]:
-    """Let a model keep its weights in a file of a folder, if it is of Backbone.v1."""
-    if is_backbone(model):
-        return model.shims[0].beside(folder / WEIGHTS)
-    return nullcontext()
-
-
-class TokenBatchedTransformer(Sealed, MappedTransformer):
-    """Annotate many short Docs at once, so that windows of similar length run together,
-    and few long Docs, whose states would fill the memory."""
-
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Annotate a stream of Docs.
 
@@ -81,6 +72,13 @@ class TokenBatchedTransformer(Sealed, MappedTransformer):
         """
         for docs in batch_by_tokens(stream, batch_size):
             yield from super().pipe(docs, batch_size=len(docs))
+
+
+def weights_file(model: Model, folder: Path) -> AbstractContextManager[None]:
+    """Let a model keep its weights in a file of a folder, if it is of Backbone.v1."""
+    if is_backbone(model):
+        return model.shims[0].beside(folder / WEIGHTS)
+    return nullcontext()
 
 
 def annotate_at(

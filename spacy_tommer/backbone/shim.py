@@ -106,6 +106,8 @@ class BackboneShim(Shim):
 
     def from_bytes(self, data: bytes) -> "BackboneShim":
         """Read what `to_bytes` wrote."""
+        if not data:
+            return self
         if data == BESIDE:
             if self.file is None:
                 raise ValueError(
@@ -114,12 +116,12 @@ class BackboneShim(Shim):
                     "    [components.transformer]\n"
                     '    factory = "tommer_transformer"'
                 )
-            self.cut = CutModel.from_file(self.file, self.passes)
-        elif data:
+            cut = CutModel.from_file(self.file, self.passes)
+        else:
             origin = f"The saved backbone {self.name!r}"
-            self.cut = CutModel.from_bytes(data, origin, self.passes)
-        if data and self.cut is not None:
-            self.cut.lower(self.precision)
+            cut = CutModel.from_bytes(data, origin, self.passes)
+        cut.lower(self.precision)
+        self.cut = cut
         return self
 
     def finish_update(self, optimizer: Any) -> None:
