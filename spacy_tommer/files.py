@@ -12,15 +12,24 @@ from typing import Any, Optional
 from spacy.tokens import Doc, DocBin
 
 
+def aside_of(path: Path) -> Path:
+    """Name the file or folder that is written before it is renamed to a path.
+
+    path (Path): The path.
+    RETURNS (Path): One beside it. Its name starts with a dot, so that readers of the folder
+        pass over it, and tells the machine and the process, so that none writes what
+        another writes.
+    """
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
+
+
 def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file under another name and then rename it.
 
     path (Path): The file.
-    write (Callable[[Path], Any]): Function that writes to the path passed to it. Its name
-        starts with a dot, so that readers of the folder pass over it, and tells the machine
-        and the process, so that none writes what another writes.
+    write (Callable[[Path], Any]): Function that writes to the path passed to it.
     """
-    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
+    aside = aside_of(path)
     try:
         write(aside)
         os.replace(aside, path)

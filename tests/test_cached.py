@@ -1,3 +1,4 @@
+import platform
 import shutil
 import subprocess
 import sys
@@ -225,14 +226,18 @@ def test_what_killed_runs_left_is_removed_and_what_others_write_is_not(
     shard = next(cache.glob("states/*/1/*.safetensors"))
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     left = [
-        shard.with_name(f"{shard.name}.{process.pid}.part"),
-        cache / "texts" / f"half.{process.pid}.part" / "000000.safetensors",
+        shard.with_name(f".{shard.name}.{platform.node()}.{process.pid}.part"),
+        cache / "texts" / f".half.{platform.node()}.{process.pid}.part" / "0.safetensors",
     ]
     for path in left:
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    notes = shard.with_name("notes.part")
-    notes.touch()
+    others = [
+        shard.with_name("notes.part"),
+        shard.with_name(f".{shard.name}.another-machine.{process.pid}.part"),
+    ]
+    for path in others:
+        path.touch()
     doc = nlp.make_doc("Another text")
     doc.spans["mentions"] = []
     DocBin(docs=[doc]).to_disk(corpus / "3.spacy")
@@ -243,7 +248,7 @@ def test_what_killed_runs_left_is_removed_and_what_others_write_is_not(
     DocBin(docs=[doc, doc]).to_disk(corpus / "3.spacy")
     assert len(list(CachedCorpus(corpus, cache)(nlp))) == 26
     assert not any(path.exists() for path in left)
-    assert notes.exists()
+    assert all(path.exists() for path in others)
 
 
 def misfits(states, lengths):

@@ -7,7 +7,6 @@ Axis letters: D Docs of a chunk; T their tokens; N their units; M spans; L longe
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,9 +23,12 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
+from ..files import aside_of
 from ..gold import ENTS, UNALIGNED, GoldCheck, fit_spans, gold_spans
 from ..keys import MENTIONS, TARGETS
-from .state_cache import Damaged, hash_docs, open_arrays, remove_leftovers
+from .damage import Damaged, open_arrays
+from .leftovers import remove_leftovers
+from .state_cache import hash_docs
 
 DOCS_PER_CHUNK = 250
 # Part of the hash that names the prepared files. Change it when their format changes.
@@ -131,7 +133,7 @@ def prepare(path: Path, cache: Path, nlp: Language) -> list[Path]:
     folder = cache / "texts" / digest.hexdigest()[:32]
     if not folder.is_dir():
         remove_leftovers(folder.parent)
-        aside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        aside = aside_of(folder)
         shutil.rmtree(aside, ignore_errors=True)
         try:
             write_chunks(path, aside, nlp)

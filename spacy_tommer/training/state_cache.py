@@ -4,79 +4,25 @@ Axis letters: D Docs of a chunk; T their tokens; N their units; d width.
 """
 
 import hashlib
-import os
-import re
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from spacy.tokens import Doc
 from spacy_transformers import Transformer
-from spacy_transformers.data_classes import WordpieceBatch
-from thinc.types import Ragged
-from transformers.utils import ModelOutput
 
 from ..backbone.model import backbone_name, cut_model, is_backbone, spec_of
-from ..backbone.spec import BackboneSpec
-from ..backbone.states import BackboneData, Unit, read_attention, read_states
+from ..backbone.states import Unit, read_attention, read_states
 from ..files import write_aside
-
-LEFTOVER = re.compile(r".*\.(\d+)\.part")
-
-
-class Damaged(ValueError):
-    """Report a file of the cache that is damaged or has other content than expected."""
-
-
-@dataclass
-class CachedStates:
-    """Hold the states of a chunk of Docs in half precision, mapped from files.
-
-    layers (list[NDArray]): States of each layer, of all Docs, concatenated. (N, d)
-    attention (list[NDArray]): Attention of each layer, if the backbone returns any.
-    lengths (NDArray): How many units each token has. (T,)
-    spec (BackboneSpec): The backbone that computed the states.
-    unit (str): What a state represents: "token" or "piece".
-    """
-
-    layers: list[NDArray[np.float16]]
-    attention: list[NDArray[np.float16]]
-    lengths: NDArray[np.int32]
-    spec: BackboneSpec
-    unit: Unit
-
-    def __post_init__(self) -> None:
-        self.bounds = np.concatenate([[0], np.cumsum(self.lengths)])
-
-    def of_tokens(self, start: int, end: int) -> BackboneData:
-        """Get the states of one Doc.
-
-        start (int): Start of the Doc, in tokens of the chunk.
-        end (int): End (exclusive) of the Doc, in tokens of the chunk.
-        RETURNS (BackboneData): The value for `doc._.trf_data`.
-        """
-        first, last = self.bounds[start], self.bounds[end]
-        arrays = [array[None, first:last] for array in self.layers]
-        output = ModelOutput(last_hidden_state=arrays[-1])
-        if len(arrays) > 1:
-            output["layer_states"] = arrays
-        if self.attention:
-            output["attention"] = [array[None, first:last] for array in self.attention]
-        return BackboneData(
-            WordpieceBatch.empty(),
-            output,
-            Ragged(np.arange(last - first), self.lengths[start:end]),
-            self.spec,
-            self.unit,
-        )
+from .cached_states import CachedStates, check_states
+from .damage import Damaged, open_arrays, unfit
+from .leftovers import remove_leftovers
 
 
 class StateCache:
@@ -243,44 +189,6 @@ class StateCache:
         return CachedStates(arrays[:count], arrays[count:], lengths, self.spec, self.unit)
 
 
-def check_states(
-    path: Path,
-    found: dict[str, NDArray],
-    lengths: NDArray,
-    width: int,
-    tokens: Optional[int],
-) -> None:
-    """Check that the states of a file are those of its texts.
-
-    path (Path): The file, for the error message.
-    found (dict[str, NDArray]): Its tensors "states" (N, d) and "lengths" (T,).
-    lengths (NDArray): Lengths in the file of the first layer. (T,)
-    width (int): Expected width of the states.
-    tokens (Optional[int]): Expected number of tokens, T; None to skip this check.
-    RAISES (Damaged): If a dtype, a shape or the lengths are not as expected.
-    """
-    states, own = found["states"], found["lengths"]
-    if states.dtype != "float16" or own.dtype != "int32" or own.ndim != 1:
-        kinds = f"states of {states.dtype} and lengths of {own.dtype} {own.shape}"
-        raise unfit(path, kinds, "float16 and one row of int32")
-    if tokens is not None and len(own) != tokens:
-        raise unfit(path, f"{len(own)} tokens", f"{tokens}")
-    if not np.array_equal(own, lengths) or own.min(initial=0) < 0:
-        raise unfit(path, "other numbers of units", "those of the first layer")
-    units = int(own.sum())
-    # The attention of a chunk without units has no width of its own.
-    if states.ndim != 2 or len(states) != units or (units and states.shape[1] != width):
-        raise unfit(path, f"states of shape {states.shape}", f"({units}, {width})")
-
-
-def unfit(path: Path, found: str, expected: str) -> Damaged:
-    """Make the error for a file with unexpected content."""
-    return Damaged(
-        f"The file {path} of the cache does not fit its texts and backbone: it holds "
-        f"{found} instead of {expected}."
-    )
-
-
 def hash_docs(docs: Sequence[Doc]) -> str:
     """Hash the tokens of Docs and the spaces between them.
 
@@ -291,47 +199,6 @@ def hash_docs(docs: Sequence[Doc]) -> str:
         tokens = doc.to_array(["ORTH", "SPACY"])
         digest.update(len(doc).to_bytes(8, "little") + tokens.tobytes())
     return digest.hexdigest()[:32]
-
-
-def open_arrays(path: Path) -> dict[str, NDArray]:
-    """Map the arrays of a safetensors file into memory.
-
-    RETURNS (dict[str, NDArray]): Arrays by name, read from disk when they are accessed.
-    RAISES (Damaged): If the file is truncated or not in this format.
-    """
-    try:
-        with safe_open(path, framework="pt") as file_:
-            return {name: file_.get_tensor(name).numpy() for name in file_.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError) as error:  # bfloat16 is a TypeError
-        raise Damaged(f"The file {path} of the cache is damaged ({error}).") from error
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove incomplete files and folders of runs that were killed: those whose name has
-    the id of a process that no longer runs.
-
-    folder (Path): The folder, which need not exist. Its subfolders are also searched.
-    """
-    for path in sorted(folder.rglob("*.part")):
-        match = LEFTOVER.fullmatch(path.name)
-        if match and not is_running(int(match[1])):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def is_running(process: int) -> bool:
-    """Check whether a process of this id runs. On Windows, always return True."""
-    if os.name == "nt":  # where signal 0 would end the process
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def check_space(folder: Path, needed: int) -> None:
