@@ -347,8 +347,10 @@ def test_errors_say_what_to_write(make_nlp, examples, tiny):
         )
 
 
+# A parent that computes in one thread would not tell whether its forks hang.
 PIPE_IN_WORKERS = """
-import sys, spacy
+import sys, spacy, torch
+torch.set_num_threads(2)
 nlp = spacy.load(sys.argv[1])
 list(nlp.pipe(["The parent has used torch."] * 4))
 docs = list(nlp.pipe(["Barack Obama was born in Hawaii."] * 20, n_process=2))

@@ -499,8 +499,10 @@ def test_scores_do_not_depend_on_the_batch(make_typed):
         assert_equal_docs(nlp.pipe(texts, batch_size=batch_size), alone)
 
 
+# A parent that computes in one thread would not tell whether its forks hang.
 PIPE_IN_WORKERS = """
-import sys, spacy
+import sys, spacy, torch
+torch.set_num_threads(2)
 nlp = spacy.load(sys.argv[1])
 for n in (1, 2):
     docs = nlp.pipe(sys.argv[2:] * 4, n_process=n, batch_size=3)
