@@ -1,10 +1,10 @@
 """A language model as the judge, against a stub of its server."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -46,6 +46,8 @@ from reproduction.judge.ask import JudgeError, judge_contexts
 SECRET = "sk-a-secret-key"
 CONTEXTS = [f"the [[span {i}]] of a text" for i in range(40)]
 SOON = "0.01"
+# A fork needs no imports; elsewhere than on Linux, libraries may not compute in one.
+PROCESSES = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 
@@ -447,9 +449,9 @@ def start(stub, path, contexts, concurrency):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_runs_go_on(sent, path):
-    contexts = [f"the [[span {i}]] of a text" for i in range(200)]
+    contexts = [f"the [[span {i}]] of a text" for i in range(100)]
     generator = random.Random(0)
-    concurrency, kills = 4, 10
+    concurrency, kills = 4, 6
 
     def behave(question, count):
         return Reply("perhaps" if "5]]" in question else "yes", delay=0.004)
@@ -457,7 +459,7 @@ def test_killed_runs_go_on(sent, path):
     with StubServer(behave) as stub:
         logged: list[str] = []
         for _ in range(kills):
-            wanted = len(stub.requests) + generator.randint(1, 16)
+            wanted = len(stub.requests) + generator.randint(1, 14)
             pid = start(stub, path, contexts, concurrency)
             while len(stub.requests) < wanted:
                 time.sleep(0.001)
@@ -470,13 +472,14 @@ def test_killed_runs_go_on(sent, path):
             logged = [one for one in lines if one.endswith("}")]
         outcome, verdicts, lines = ask(stub, path, contexts)
         assert lines[: len(logged)] == logged and outcome.left == 0
-        assert Counter(verdicts) == {"yes": 180, "unclear": 20}
-        assert len(lines) == len(set(lines)) == 220
+        assert Counter(verdicts) == {"yes": 90, "unclear": 10}
+        assert len(lines) == len(set(lines)) == 110
         time.sleep(0.05)
-        repeated = sum(stub.answered.values()) - 220
+        repeated = sum(stub.answered.values()) - 110
         assert 0 <= repeated <= (kills * concurrency if sent == signal.SIGKILL else 0)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_the_judge_command(nlp, docs, pool, benchmarks, tmp_path):
     nlp.to_disk(tmp_path / "nlp")
     out = tmp_path / "out"
@@ -498,21 +501,14 @@ def test_the_judge_command(nlp, docs, pool, benchmarks, tmp_path):
             "--input-price",
             1,
         ]
-        command = [
-            sys.executable,
-            "-m",
-            "reproduction",
-            "judge",
-            tmp_path / "nlp",
-            *options,
-        ]
-        process = subprocess.Popen([str(one) for one in command])
-        try:
-            while len(stub.requests) < 12 and process.poll() is None:
-                time.sleep(0.01)
-        finally:
-            process.kill()
-            process.wait()
+        process = PROCESSES.Process(
+            target=run_verb, args=("judge", tmp_path / "nlp", *options)
+        )
+        process.start()
+        while len(stub.requests) < 12 and process.is_alive():
+            time.sleep(0.01)
+        process.kill()
+        process.join()
         logged = (out / "answers.jsonl").read_text("utf8").splitlines()
         assert len(logged) >= 10 and not (out / "judge.json").exists()
         result = run_verb("judge", tmp_path / "nlp", *options)
