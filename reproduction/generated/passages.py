@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import spacy
 from spacy.tokens import Doc
@@ -40,13 +41,16 @@ def to_passage(record: Record, marks: Sequence[Mark]) -> Record:
     return {**record, **about, "mentions": mentions}
 
 
-def read_passages(path: Path = FOLDER / "generated.jsonl") -> list[Doc]:
+def read_passages(
+    path: Path = FOLDER / "generated.jsonl", part: Optional[str] = None
+) -> list[Doc]:
     """Read annotated passages. ValueError is raised if one is broken.
 
     path (Path): A file in the format of OpenMentions.
+    part (Optional[str]): The part that is read; None for all passages.
     """
     report = Report()
-    docs = list(read_openmentions(path, spacy.blank("en"), report))
+    docs = list(read_openmentions(path, spacy.blank("en"), report, part=part))
     if report.errors:
         raise ValueError(f"{path} has {report.errors} broken passages.")
     return docs
@@ -67,7 +71,7 @@ def validation_passages(written: bool, tokens: int, densest: float = math.inf) -
     }
     docs = [
         doc
-        for doc in read_passages(OPENMENTIONS)
+        for doc in read_passages(OPENMENTIONS, "validation")
         if doc.text in chosen and 100 * len(doc.spans[MENTIONS]) < densest * len(doc)
     ]
     random.Random(SEED).shuffle(docs)
