@@ -1,6 +1,6 @@
 """The last block computes only what is read, with the same results."""
 
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import spacy
@@ -32,6 +32,24 @@ def annotate(folder, texts, **settings):
     return nlp, list(nlp.pipe(texts))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give the folder of a model of a family, and the Docs of a pipeline with all its
+    layers. Each is made once."""
+
+    @cache
+    def model(family, settings):
+        folder = tmp_path_factory.mktemp(family)
+        return make_model(folder, family, initializer_range=0.1, **dict(settings))
+
+    @cache
+    def docs(family, settings, passes):
+        folder = model(family, settings)
+        return folder, annotate(folder, MIXED, layers=(0, 1, 2), passes=passes)[1]
+
+    return docs
+
+
 def block_inputs(nlp, texts):
     """How many positions the MLPs of the first and the last block see."""
     counts = []
@@ -53,11 +71,10 @@ def keep_size(seen, module, inputs):
 @pytest.mark.parametrize("unit", ["piece", "token"])
 @pytest.mark.parametrize("passes", [1, 2])
 @pytest.mark.parametrize("family, settings", SPARING)
-def test_outputs_where_they_are_read(family, settings, passes, unit, tmp_path, monkeypatch):
+def test_outputs_where_they_are_read(family, settings, passes, unit, made, monkeypatch):
     """With states like those of the same block where others stand above it."""
     monkeypatch.setitem(FAMILIES, "qwen2", FAMILIES["llama"])
-    folder = make_model(tmp_path, family, initializer_range=0.1, **settings)
-    _, expected = annotate(folder, MIXED, layers=(0, 1, 2), passes=passes)
+    folder, expected = made(family, tuple(settings.items()), passes)
     for layer in (0, 1):
         nlp, docs = annotate(folder, MIXED, layers=(layer,), passes=passes, unit=unit)
         for doc, whole in zip(docs, expected):
