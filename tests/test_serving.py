@@ -768,11 +768,6 @@ def test_limits_are_documented():
     assert rows == [(name, str(value)) for name, value in asdict(Limits()).items()]
 
 
-def test_fastapi_is_imported_by_the_server_alone():
-    code = "import sys, spacy_tommer; sys.exit('fastapi' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
 @needs_smollm2
 def test_the_example(monkeypatch):
     import runpy
