@@ -145,7 +145,7 @@ def test_growth(config, tmp_path, monkeypatch, capsys):
     source = tmp_path / "craft.tsv"
     # Sentences so long that a passage has few of them, and some are for validation.
     rest = "more\tO\n" * 60
-    texts = (f"cells\tB-X\ngrow\tO\n{i}\tO\n{rest}\n" for i in range(700))
+    texts = (f"cells\tB-X\ngrow\tO\n{i}\tO\n{rest}\n" for i in range(250))
     source.write_text("".join(texts))
     more = growth.STEPS["convert"].replace("--dev-share 0.2", "--dev-share 0.5")
     monkeypatch.setitem(growth.STEPS, "convert", more)
@@ -164,7 +164,7 @@ def test_growth(config, tmp_path, monkeypatch, capsys):
 
     assert growth.peak("-c pass", tmp_path / "log") > 10**6
     monkeypatch.setattr(growth, "peak", peak)
-    growth.measure(source, texts=60, config=config)
+    growth.measure(source, texts=20, config=config)
     printed = capsys.readouterr().out.splitlines()[-4:]
     assert [line.split()[0] for line in printed] == list(growth.STEPS)
 
