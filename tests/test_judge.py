@@ -449,7 +449,7 @@ def start(stub, path, contexts, concurrency):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_runs_go_on(sent, path):
-    contexts = [f"the [[span {i}]] of a text" for i in range(100)]
+    contexts = [f"the [[span {i}]] of a text" for i in range(200)]
     generator = random.Random(0)
     concurrency, kills = 4, 6
 
@@ -459,7 +459,7 @@ def test_killed_runs_go_on(sent, path):
     with StubServer(behave) as stub:
         logged: list[str] = []
         for _ in range(kills):
-            wanted = len(stub.requests) + generator.randint(1, 14)
+            wanted = len(stub.requests) + generator.randint(1, 16)
             pid = start(stub, path, contexts, concurrency)
             while len(stub.requests) < wanted:
                 time.sleep(0.001)
@@ -472,10 +472,10 @@ def test_killed_runs_go_on(sent, path):
             logged = [one for one in lines if one.endswith("}")]
         outcome, verdicts, lines = ask(stub, path, contexts)
         assert lines[: len(logged)] == logged and outcome.left == 0
-        assert Counter(verdicts) == {"yes": 90, "unclear": 10}
-        assert len(lines) == len(set(lines)) == 110
+        assert Counter(verdicts) == {"yes": 180, "unclear": 20}
+        assert len(lines) == len(set(lines)) == 220
         time.sleep(0.05)
-        repeated = sum(stub.answered.values()) - 110
+        repeated = sum(stub.answered.values()) - 220
         assert 0 <= repeated <= (kills * concurrency if sent == signal.SIGKILL else 0)
 
 
