@@ -272,6 +272,7 @@ def test_every_shipped_model_has_a_head_for_types_at_a_block_that_it_writes():
     "name, start",
     [
         pytest.param("minilm", "", marks=needs_minilm),
+        pytest.param("minilm-types", "", marks=needs_minilm),
         # The first state of a causal model is unlike all others, and is typed badly.
         pytest.param("smollm2", "Yesterday ", marks=needs_smollm2),
     ],
