@@ -148,7 +148,8 @@ def test_damaged_head():
 
 
 def test_unknown_names_list_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match=", ".join(shipped_models())):
+    names = "minilm, minilm-types, mpnet, mpnet-types, multilingual, smollm2, smollm2-twice"
+    with pytest.raises(ValueError, match=names):
         spacy_tommer.load("mini")
     with pytest.raises(ValueError, match=r"config\.cfg"):
         spacy_tommer.load(tmp_path)
