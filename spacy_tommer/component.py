@@ -21,25 +21,25 @@ from .decoding.ents import fill_ents
 from .decoding.mentions import Mentions, find_mentions
 from .decoding.scorer import mention_score
 from .decoding.scores import install_score
-from .gold import check_examples, fit_spans
+from .gold import check_examples
 from .head.checkpoints import check_backbone, read_shipped
 from .head.losses import balanced_bce, dense_bce, united_bce
 from .head.model import set_head
-from .keys import PHRASE, TARGETS
+from .keys import TARGETS
+from .kinds import Kinds
 from .seals import Sealed
-from .settings import Setting, as_flag, as_key, as_kinds
+from .settings import Setting, as_flag, as_key
 from .thresholds import Thresholds
-from .training.cells import gold_cells
+from .training.cells import batch_cells
 
 
-class Tommer(Sealed, Thresholds):
+class Tommer(Sealed, Kinds, Thresholds):
     """Find entity mentions, nested and flat.
 
     All settings can be changed at any time: `nlp.get_pipe("tommer").threshold = 0.8`.
     """
 
     spans_key = Setting(as_key)
-    label = Setting(as_key)
     overwrite_ents = Setting(as_flag)
     border_rules = Setting(as_flag)
 
@@ -76,32 +76,6 @@ class Tommer(Sealed, Thresholds):
         self.overwrite_ents = overwrite_ents
         self.decoder = decoder
         self.told_of_cut = False
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels that the component assigns: the wanted kinds, or the one label of a
-        head without kinds."""
-        return tuple(self.kinds)
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """The label of each kind of the head, also of those that are not wanted."""
-        every = self.model.attrs["kinds"]
-        return tuple(every) if len(every) > 1 else (self.label,)
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of mentions that are written. By default all but PHRASE, the noun
-        phrases of any kind; None stands for these."""
-        every = self.model.attrs["kinds"]
-        if len(every) == 1:
-            return [self.label]
-        own = self.cfg["kinds"]
-        return [kind for kind in every if (kind != PHRASE if own is None else kind in own)]
-
-    @kinds.setter
-    def kinds(self, value: Optional[Sequence[str]]) -> None:
-        self.cfg["kinds"] = as_kinds("kinds", value, self.label_names)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Find the mentions of a stream of Docs, in batches of bounded size in tokens.
@@ -264,31 +238,16 @@ class Tommer(Sealed, Thresholds):
         ops, attrs = self.model.ops, self.model.attrs
         logits = ops.xp.concatenate([one.dataXd for one in scores])
         within = ops.to_numpy(ops.xp.isfinite(logits[..., 0]))
-        ends = np.cumsum([len(one.dataXd) for one in scores])
-        cells = [
-            gold_cells(
-                example,
-                band,
-                ops.to_numpy(one.lengths),
-                attrs["kinds"],
-                self.spans_key,
-                attrs["sources"],
-            )
-            for example, band, one in zip(examples, np.split(within, ends[:-1]), scores)
-        ]
-        targets, counted, united = (
-            ops.xp.asarray(np.concatenate(part)) for part in zip(*cells)
+        lengths = [ops.to_numpy(one.lengths) for one in scores]
+        outputs = attrs["kinds"], self.spans_key, attrs["sources"]
+        targets, counted, united = map(
+            ops.xp.asarray, batch_cells(examples, within, lengths, *outputs)
         )
         dense = any(TARGETS in example.reference.user_data for example in examples)
         plain = dense or logits.shape[-1] > 1
         loss, gradient = (dense_bce if plain else balanced_bce)(logits, targets, counted)
         extra, more = united_bce(logits, united, max(float(counted.sum()), 1.0))
         return loss + extra, gradient + more
-
-    def align(self, example: Example, key: str) -> list[Span]:
-        """Map gold spans to the tokens of the predicted Doc. Spans that do not align with
-        tokens are left out."""
-        return fit_spans(example, example.reference.spans.get(key, []))
 
     def initialize(
         self,

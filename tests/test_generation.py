@@ -6,26 +6,19 @@ import pytest
 import torch
 from conftest import TEXTS, make_pipeline
 
+from benchmarks.stream import Folded
 from spacy_tommer import MentionStreamer, redact
 from spacy_tommer.backbone.language_model import find_blocks
 
 
 def fold(events, text):
-    """Check the order of events, and return the last one of each mention that stays."""
-    found, final = {}, set()
+    """Check events, and return the last one of each mention that stays."""
+    folded = Folded()
     for event in events:
-        place = event.start, event.end
         assert text[event.start : event.end] == event.text
-        assert place not in final
-        if event.final:
-            final.add(place)
-        if event.what == "removed":
-            found.pop(place)
-        else:
-            assert (event.what == "changed") == (place in found)
-            found[place] = event
-    assert final >= found.keys()
-    return found
+        folded.add([event])
+    assert folded.final >= folded.mentions.keys()
+    return folded.mentions
 
 
 def inputs(tokenizer, *texts):

@@ -351,3 +351,13 @@ def test_a_stream_waits_for_no_lock_and_keeps_none(random_nlp):
     spacy_tommer.stream(random_nlp()).push("Ada ")
     assert COMPUTING.acquire(blocking=False)
     COMPUTING.release()
+
+
+def test_spans_inside_tokens_are_told_once(random_nlp):
+    nlp = random_nlp("bert", unit="piece", threshold=0.0)
+    stream = spacy_tommer.stream(nlp)
+    with pytest.warns(UserWarning, match="start or end inside a token") as told:
+        stream.push("Angela Merkel met Barack Obama in New York City. ")
+        stream.push("Angela Merkel met John in Hawaii.")
+        stream.close()
+    assert len(told) == 1

@@ -48,7 +48,8 @@ def convert_gguf(path: Path, folder: Path, blocks: int) -> None:
     if blocks > settings["num_hidden_layers"]:
         raise ValueError(
             f"{path.name} has {settings['num_hidden_layers']} blocks, and "
-            f"{blocks} are needed. Write smaller numbers in `layers` or `definition_layer`."
+            f"{blocks} are needed. Write smaller numbers in `layers`, --layer or "
+            "`definition_layer`."
         )
     config = AutoConfig.for_model(architecture, **{**settings, "num_hidden_layers": blocks})
     tokenizer = PreTrainedTokenizerFast(

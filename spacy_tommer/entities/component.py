@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples
 from spacy_transformers import Transformer
@@ -21,9 +20,10 @@ from ..head.shim import has_head
 from ..seals import Sealed
 from ..settings import Setting, as_flag, as_key, as_optional_probability
 from .candidates import candidates, mention_logits
-from .definitions import Labels, Vectors, as_types, embed, embed_labels, read_labels
+from .definitions import Labels, Vectors, as_types, embed, embed_labels
 from .ents import earlier_ents, set_ents, set_spans
 from .head import TypeHead
+from .labels import DefinedLabels
 from .model import TypeQuestion, set_type_head
 from .sampling import TypeSampler, training_types
 from .scorer import entity_score
@@ -32,7 +32,7 @@ from .shipped import check_states, find_shipped, read_shipped_types, set_shipped
 Found = tuple[list[NDArray[np.intp]], Floats2d]
 
 
-class ZeroShot(Sealed, TrainablePipe):
+class ZeroShot(Sealed, DefinedLabels):
     """Assign types to mentions by comparing them with definitions.
 
     Settings can be changed at any time, and so can the labels: `set_labels`, `add_label`.
@@ -104,37 +104,6 @@ class ZeroShot(Sealed, TrainablePipe):
     @threshold.setter
     def threshold(self, value: Optional[float]) -> None:
         self.cfg["threshold"] = as_optional_probability("threshold", value)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels that the component assigns."""
-        return tuple(self.cfg["texts"])
-
-    @property
-    def label_data(self) -> dict[str, list[str]]:
-        """Texts that represent each label."""
-        return dict(self.cfg["texts"])
-
-    def set_labels(self, labels: Labels) -> None:
-        """Replace the labels that the component assigns.
-
-        labels (Union[Mapping[str, str], Sequence[str]]): Definitions by label, or labels
-            that need no definition. ValueError is raised for empty labels or definitions.
-        """
-        self.cfg["texts"] = read_labels(labels)
-
-    def add_label(self, label: str, definition: Optional[str] = None) -> int:
-        """Add a label to those that the component assigns, or redefine it.
-
-        label (str): The label.
-        definition (Optional[str]): What the label means.
-        RETURNS (int): 0 if the label exists with this definition, otherwise 1.
-        """
-        new = read_labels([label] if definition is None else {label: definition})
-        if self.cfg["texts"].get(label) == new[label]:
-            return 0
-        self.cfg["texts"] = {**self.cfg["texts"], **new}
-        return 1
 
     def definitions(self) -> Floats2d:
         """Get the vectors of the labels, each the mean of the vectors of its texts. New

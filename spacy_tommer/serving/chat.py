@@ -10,10 +10,11 @@ from starlette.exceptions import HTTPException
 
 from .bodies import Strict
 from .clock import Clock
-from .completion import Completions, Finish, Order
+from .completion import Completions
 from .folding import Folded
 from .limits import Limits
 from .objects import event_object
+from .reader import Finish, Order
 from .sse import Answer, write_message
 
 

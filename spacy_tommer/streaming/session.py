@@ -214,6 +214,7 @@ def report_mentions(
     """
     scores = tommer.predict(docs)
     mentions = tommer.decode(docs, scores, tommer.threshold)
+    tommer.tell_cut(mentions.cut)
     lengths = [tommer.model.ops.to_numpy(own.lengths) for own in scores]
     for session, *own in zip(sessions, docs, lengths, final, mentions.by_doc()):
         session.report(*own)

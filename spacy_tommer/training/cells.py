@@ -1,6 +1,7 @@
 """Gold mentions as arrays with a cell for each span and kind, which the loss reads.
 
-Axis letters: n units of a text; L longest span in units; K kinds.
+Axis letters: N units of all texts, concatenated; n units of a text; L longest span in
+units; K kinds, and sources behind them.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,31 @@ from ..keys import IGNORED, TARGETS
 
 Targets = NDArray[np.float32]
 Marks = NDArray[np.bool_]
+
+
+def batch_cells(
+    examples: Sequence[Example],
+    within: Marks,
+    lengths: Sequence[NDArray[np.intp]],
+    kinds: Sequence[str],
+    spans_key: str,
+    sources: Sequence[str] = (),
+) -> tuple[Targets, Marks, Marks]:
+    """Mark the cells of the gold mentions of all Docs of a batch, as `gold_cells` does.
+
+    examples (Sequence[Example]): The examples.
+    within (NDArray[bool]): Whether a cell is a span inside its text. (N, L)
+    lengths (Sequence[NDArray[int]]): For each Doc, how many units each token has.
+    kinds (Sequence[str]): The kinds of the head.
+    spans_key (str): Key of the gold mentions.
+    sources (Sequence[str]): The sources of the head.
+    RETURNS (tuple): What `gold_cells` returns, concatenated. (N, L, K) each
+    """
+    ends = np.cumsum([own.sum() for own in lengths])
+    texts = zip(examples, np.split(within, ends[:-1]), lengths)
+    cells = [gold_cells(*text, kinds, spans_key, sources) for text in texts]
+    targets, counted, united = map(np.concatenate, zip(*cells))
+    return targets, counted, united
 
 
 def gold_cells(
