@@ -1,12 +1,14 @@
 """The scripts of examples/, which run as they are."""
 
+import re
 import runpy
 from pathlib import Path
 
 import pytest
 from conftest import needs_minilm, needs_smollm2
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 
 # It needs the weights of a causal model.
 CAUSAL = "generated_text"
@@ -93,3 +95,28 @@ def test_script_prints(name, tmp_path, monkeypatch, capsys):
     for line in PRINTED[name]:
         assert line in printed[place + 1 :], shown
         place = printed.index(line, place + 1)
+
+
+def table_rows(text, first):
+    """Read the rows of Markdown tables whose first cell is one of some."""
+    cells = [re.split(r" *\| *", line)[1:-1] for line in text.splitlines() if "|" in line]
+    return [row[1] for row in cells if row[0] in first]
+
+
+@needs_minilm
+def test_the_page_on_labels_has_what_the_script_prints(capsys):
+    runpy.run_path(str(EXAMPLES / "five_kinds_of_text.py"), run_name="__main__")
+    printed = re.split(r"^\w+:\n", capsys.readouterr().out, flags=re.MULTILINE)[1:]
+    expected = [
+        ", ".join(re.sub(r"  (.*?): (.*)", r"`\2` \1", line) for line in part.splitlines())
+        for part in printed
+    ]
+    page = (ROOT / "docs/labels.md").read_text("utf-8")
+    assert table_rows(page, ["minilm"]) == expected
+
+
+def test_the_readme_has_the_rows_of_mpnet():
+    readme, page = ROOT / "README.md", ROOT / "docs/labels.md"
+    kinds = ["news", "recipe", "contract", "abstract", "chat"]
+    rows = table_rows(readme.read_text("utf-8"), kinds)
+    assert rows == table_rows(page.read_text("utf-8"), ["mpnet"])
