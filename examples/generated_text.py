@@ -8,7 +8,7 @@ from spacy_tommer.backbone.sources import find_folder
 
 nlp = spacy_tommer.load("smollm2")
 
-# The pipeline reads seven blocks of SmolLM2; all 30 of the same file write.
+# The pipeline reads 15 blocks of SmolLM2; all 30 of the same file write.
 folder = find_folder(nlp.get_pipe("transformer").model.shims[0].name, 30)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(

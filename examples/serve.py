@@ -18,7 +18,7 @@ CHAT = r"""
 
 nlp = spacy_tommer.load("smollm2")
 
-# The pipeline reads seven blocks of SmolLM2; all 30 write.
+# The pipeline reads 15 blocks of SmolLM2; all 30 write.
 folder = find_folder(nlp.get_pipe("transformer").model.shims[0].name, 30)
 model = AutoModelForCausalLM.from_pretrained(
     folder, torch_dtype=torch.float32, tie_word_embeddings=True

@@ -41,7 +41,9 @@ def load(name: Union[str, Path] = "minilm", **settings: Any) -> Language:
 
     name (Union[str, Path]): Name of a shipped model; or a folder with a saved pipeline
         or a released ToMMeR checkpoint (definition.json and parameters).
-    settings (Any): `disable`, `exclude` and `config`, as for `spacy.load`.
+    settings (Any): `disable`, `exclude` and `config`, as for `spacy.load`; `thresholds`,
+        the name of a pair of them, "balanced" or "recall"; `precision`, "float32",
+        "bfloat16", "int8" or "auto"; and `lang`, the code of the tokenizer's language.
     RETURNS (Language): The pipeline: transformer, tommer and tommer_cleaner. ValueError is
         raised if no model or folder has this name, or if its files are damaged.
     """

@@ -146,9 +146,10 @@ class Tommer(Sealed, Kinds, Thresholds):
             self.told_of_cut = True
             warnings.warn(
                 f"{cut} spans above `threshold` of {self.name!r} start or end inside a "
-                "token and are left out, here and, untold, in later texts. A tokenizer "
-                "with smaller tokens keeps them: [nlp.tokenizer] @tokenizers = "
-                '"spacy_tommer.AnyScript.v1" splits scripts without spaces between words.',
+                "token and are left out, here and in later texts, for which no warning "
+                "follows. A tokenizer with smaller tokens keeps them: [nlp.tokenizer] "
+                '@tokenizers = "spacy_tommer.AnyScript.v1" splits scripts without spaces '
+                "between words.",
                 stacklevel=2,
             )
 

@@ -86,8 +86,8 @@ def make_tommer(
     kinds (Optional[List[str]]): The kinds of mentions to write, of those that the model
         tells apart; by default all but PHRASE.
     border_rules (bool): Whether no mention begins or ends with a bracket, quote, comma,
-        colon or emoji, or contains a blank line, a table cell, a list item, a tag, a part
-        of a date, or a handle or hashtag behind its first token.
+        colon, semicolon or emoji, or contains a blank line, a table cell, a list item, a
+        tag, a part of a date, or a handle or hashtag behind its first token.
     overwrite_ents (bool): Whether mentions replace entities of earlier components.
     decoder (FlatDecoder): The function that picks the mentions of doc.ents:
         spacy_tommer.greedy.v1 or spacy_tommer.best_flat.v1.

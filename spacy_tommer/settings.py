@@ -55,7 +55,7 @@ def as_key(name: str, value: Any) -> str:
     RETURNS (str): The string. ValueError is raised for anything else.
     """
     if not isinstance(value, str) or not value:
-        raise ValueError(f"`{name}` is a string, such as {name!r}, and not {value!r}.")
+        raise ValueError(f"`{name}` is a string that is not empty, and not {value!r}.")
     return str(value)
 
 

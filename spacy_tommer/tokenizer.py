@@ -33,9 +33,9 @@ EDGE = re.compile(rf"\A[{UNSPACED}]|[{UNSPACED}]\Z")
 
 
 def create_tokenizer() -> Callable[[Language], Tokenizer]:
-    """Build the tokenizer of spaCy's language `xx`, which also splits text in scripts
-    without spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) into
-    characters, each with its marks: no mention is lost inside a long token.
+    """Build spaCy's tokenizer with the rules of the pipeline's language, which also splits
+    text in scripts without spaces between words (Chinese, Japanese, Thai, Lao, Burmese,
+    Khmer) into characters, each with its marks: no mention is lost inside a long token.
 
     RETURNS (Callable[[Language], Tokenizer]): Makes the tokenizer of a pipeline.
     """

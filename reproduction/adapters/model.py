@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from spacy_tommer.backbone.language_model import CutModel, block_outputs, find_blocks
 from spacy_tommer.backbone.states import rows_of
 from spacy_tommer.backbone.windows import Pieces
+from spacy_tommer.entities.model import edge_rows
 
 from .recipe import Recipe
 
@@ -146,8 +147,7 @@ class AdaptedModel:
         units, edges, count = [], [], 0
         for align, start, own in zip(pieces.align, pieces.doc_bounds, spans):
             rows, lengths = rows_of(align, "token")
-            place = np.maximum(np.cumsum(lengths) - 1, 0) + count
-            edges.append(np.stack([place[own[:, 0]], place[own[:, 1] - 1]]))
+            edges.append(edge_rows(lengths, own) + count)
             units.append(rows + start)
             count += len(rows)
         device = get_torch_default_device()

@@ -16,8 +16,6 @@ from .hub import hub_records
 from .records import read_records
 from .report import Report
 
-HUB_NAME = "Universal-NER/Pile-NER-type"
-
 
 def read_pile_ner(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read Pile-NER.

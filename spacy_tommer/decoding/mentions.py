@@ -19,9 +19,6 @@ from .units import count_cut, edge_tokens
 Ints = NDArray[np.intp]
 Floats = NDArray[np.floating]
 
-# A threshold of 0 has an infinite logit, which cannot be moved.
-EPSILON = 1e-6
-
 
 @dataclass
 class Mentions:

@@ -176,18 +176,28 @@ def mention_vectors(model: Model, question: TypeQuestion) -> Floats2d:
     return model.ops.xp.concatenate([model.ops.asarray2f(part) for part in rows])
 
 
+def edge_rows(lengths: NDArray, spans: NDArray) -> NDArray[np.intp]:
+    """Find the states at both edges of spans.
+
+    lengths (NDArray): 1 for a token that has a state, otherwise 0. (T,)
+    spans (NDArray): Start and end (exclusive) of each span, in tokens. (m, 2)
+    RETURNS (NDArray): Numbers of the states of the first and of the last token. A token
+        without a state uses that of the token before it. (2, m)
+    """
+    place = np.maximum(np.cumsum(lengths) - 1, 0)
+    return np.stack([place[spans[:, 0]], place[spans[:, 1] - 1]])
+
+
 def span_vectors(states: Any, lengths: NDArray, spans: NDArray) -> Any:
     """Concatenate the states at both edges of spans and the mean of their states.
 
     states (Floats2d): The state of each token that has one. (N, d)
     lengths (NDArray): 1 for a token that has a state, otherwise 0. (T,)
     spans (NDArray): Start and end (exclusive) of each span, in tokens. (m, 2)
-    RETURNS (Floats2d): The vectors. A token without a state uses that of the token before
-        it. (m, 3d)
+    RETURNS (Floats2d): The vectors, with the states of `edge_rows`. (m, 3d)
     """
     xp = get_array_module(states)
-    place = np.maximum(np.cumsum(lengths) - 1, 0)
-    first, last = xp.asarray(place[spans[:, 0]]), xp.asarray(place[spans[:, 1] - 1])
+    first, last = xp.asarray(edge_rows(lengths, spans))
     total = xp.cumsum(states, axis=0, dtype="float64")
     count = (last + 1 - first)[:, None]
     mean = (total[last] - total[first] + states[first]) / count

@@ -23,8 +23,8 @@ def find_sets(folder: Path) -> dict[str, Path]:
     sets = {place.name: place for place in places if any(place.glob("*.spacy"))}
     if not sets:
         raise FileNotFoundError(
-            f"Neither {folder} nor a folder in it has *.spacy files. Write them with "
-            "`python -m reproduction convert`."
+            f"Neither {folder} nor a folder in it has *.spacy files. Name a DocBin, or a "
+            'folder of DocBins, as DocBin(docs=docs).to_disk("dev.spacy") writes them.'
         )
     return sets
 

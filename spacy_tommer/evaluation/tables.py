@@ -176,7 +176,8 @@ def reliability_table(reliability: Mapping[str, Any]) -> list[str]:
     calibration.
 
     reliability (Mapping[str, Any]): What `calibrate` returns.
-    RETURNS (list[str]): Lines of a table in Markdown, and of the temperatures.
+    RETURNS (list[str]): Lines of a table in Markdown, and one with the factor and shift
+        of each kind.
     """
     lines = ["| score | mentions | mean score | right |", "| --- | --- | --- | --- |"]
     for one in reliability["after"]["bins"]:

@@ -67,7 +67,8 @@ def annotate(
     was.
 
     inputs (Inputs): A path, or a pattern such as "in/*.parquet"; or several. Files that end
-        with .parquet, .jsonl and .csv are tables, others have a text on each line.
+        with .parquet, .jsonl, .ndjson and .csv are tables, others have a text on each
+        line.
     output (Union[str, Path]): The folder. A file NAME.* makes NAME.parquet in it, or
         several files NAME-00000.parquet and so on.
     model (Union[str, Path, Language]): Name of a shipped model, folder of a pipeline, or a
