@@ -23,8 +23,9 @@ def find_sets(folder: Path) -> dict[str, Path]:
     sets = {place.name: place for place in places if any(place.glob("*.spacy"))}
     if not sets:
         raise FileNotFoundError(
-            f"Neither {folder} nor a folder in it has *.spacy files. Name a DocBin, or a "
-            'folder of DocBins, as DocBin(docs=docs).to_disk("dev.spacy") writes them.'
+            f"Neither {folder} nor a folder in it has *.spacy files. Write your Docs with "
+            "DocBin(docs=docs).to_disk('dev.spacy'), or, in the repository, corpora with "
+            "`python -m reproduction convert`."
         )
     return sets
 
