@@ -86,8 +86,8 @@ class CutModel:
             )
         if blocks > config.num_hidden_layers:
             raise ValueError(
-                f"`layers`, --layer or `definition_layer` asks for block {blocks - 1}, and "
-                f"the model in {folder} has blocks 0 to {config.num_hidden_layers - 1}."
+                f"`layers` or `definition_layer` asks for block {blocks - 1}, and the "
+                f"model in {folder} has blocks 0 to {config.num_hidden_layers - 1}."
             )
         config.num_hidden_layers = blocks
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
