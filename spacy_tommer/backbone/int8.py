@@ -16,13 +16,15 @@ class Int8Linear(nn.Module):
     the middle of their range. A wordpiece has the same outputs in every batch.
 
     linear (nn.Linear): The layer, in float32.
-    largest (int): The largest weight of each output, in steps.
+    integers (bool): Whether the products are of integers of eight bits, for which a
+        processor needs instructions to be fast; otherwise of the same numbers in float32.
     """
 
-    def __init__(self, linear: nn.Linear, largest: int = LARGEST) -> None:
+    def __init__(self, linear: nn.Linear, integers: bool = True) -> None:
         super().__init__()
+        self.integers = integers
         weight = linear.weight.data
-        steps = weight.abs().amax(1).div_(largest).clamp_(min=TINY)
+        steps = weight.abs().amax(1).div_(LARGEST).clamp_(min=TINY)
         whole = (weight / steps[:, None]).round_()
         bias = torch.zeros_like(steps) if linear.bias is None else linear.bias.data
         self.register_buffer("weight", whole.to(torch.int8).T)  # (I, O)
@@ -36,10 +38,16 @@ class Int8Linear(nn.Module):
         high, low = rows.amax(1, keepdim=True), rows.amin(1, keepdim=True)
         middle = (high + low) / 2  # (N, 1)
         steps = ((high - low) / (2 * LARGEST)).clamp_(min=TINY)  # (N, 1)
-        whole = (rows - middle).mul_(1 / steps).round_().to(torch.int8)
-        products = torch._int_mm(whole, self.weight)  # (N, O)
-        # In the same memory: new memory of this size costs as much as the conversion.
-        outputs = products.view(torch.float32).copy_(products).mul_(steps)
+        whole = (rows - middle).mul_(1 / steps).round_()
+        outputs = self.multiply(whole).mul_(steps)  # (N, O)
         torch.addcmul(self.bias, outputs, self.steps, out=outputs)
         outputs.addcmul_(middle, self.sums)
         return outputs.unflatten(0, inputs.shape[:-1])
+
+    def multiply(self, whole: Tensor) -> Tensor:
+        """Multiply whole numbers with the weights. (N, I) -> (N, O)"""
+        if not self.integers:
+            return whole @ self.weight.float()
+        products = torch._int_mm(whole.to(torch.int8), self.weight)
+        # In the same memory: new memory of this size costs as much as the conversion.
+        return products.view(torch.float32).copy_(products)

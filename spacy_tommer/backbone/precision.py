@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from .int8 import LARGEST, Int8Linear
+from .int8 import Int8Linear
 
 Precision = Literal["float32", "bfloat16", "int8"]
 Wanted = Literal["float32", "bfloat16", "int8", "auto"]
@@ -100,7 +100,8 @@ def quantize(blocks: nn.ModuleList) -> None:
             "The blocks of this backbone have no layers of the class torch.nn.Linear, for "
             'which int8 is. Write in [components.transformer.model]: precision = "bfloat16"'
         )
-    # Without VNNI, sums of two products of eight bits overflow.
-    largest = LARGEST if has_instructions(VNNI) else LARGEST // 2
+    # Without VNNI, torch multiplies integers many times slower than float32, and sums of
+    # two products of eight bits overflow.
+    integers = has_instructions(VNNI)
     for module, name, layer in layers:
-        setattr(module, name, Int8Linear(layer, largest))
+        setattr(module, name, Int8Linear(layer, integers))
