@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 import spacy
-from conftest import TEXTS, add_backbone
+from conftest import TEXTS, add_backbone, needs_minilm
 from spacy.cli import setup_cli
 from spacy.tokens import DocBin
 from spacy.training import Example
@@ -525,6 +525,22 @@ def test_commands_of_spacy(model, tmp_path, monkeypatch, capsys):
     assert "threshold = " in shown
     assert spacy.load(output).get_pipe("tommer").threshold > 0
     assert "nothing" in spacy_tommer_command("evaluate", "nothing", str(data), code=2)
+
+
+@needs_minilm
+def test_thresholds_of_a_shipped_model(tmp_path):
+    nlp = spacy_tommer.load("minilm")
+    gold = list(nlp.pipe(TEXTS))
+    for doc in gold:
+        doc._.trf_data = None
+        doc.ents = []
+    DocBin(docs=gold).to_disk(tmp_path / "gold.spacy")
+    args = ("minilm", str(tmp_path / "gold.spacy"), str(tmp_path / "mine"))
+    assert "threshold = " in spacy_tommer_command("thresholds", *args)
+    tommer = spacy_tommer.load(tmp_path / "mine").get_pipe("tommer")
+    assert tommer.threshold != nlp.get_pipe("tommer").threshold
+    shown = spacy_tommer_command("thresholds", "maxilm", *args[1:], code=2)
+    assert "maxilm" in shown and "minilm" in shown
 
 
 def test_cached_states_are_listed_and_dropped(tmp_path, monkeypatch):

@@ -9,7 +9,9 @@ from ..evaluation.calibration import write_thresholds
 
 
 def thresholds(
-    pipeline: Annotated[Path, typer.Argument(exists=True, help="Folder of the pipeline.")],
+    pipeline: Annotated[
+        str, typer.Argument(help="Name of a shipped model, or the folder of a pipeline.")
+    ],
     data: Annotated[
         Path,
         typer.Argument(

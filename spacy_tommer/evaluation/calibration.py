@@ -5,11 +5,11 @@ Axis letters: S spans; K kinds.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
-import spacy
 from spacy.language import Language
 
+from ..pipelines import load
 from .counts import Scored
 from .means import mean
 from .pipes import require_pipe
@@ -25,21 +25,21 @@ BALANCED, RECALL = "balanced", "recall"
 
 
 def write_thresholds(
-    pipeline: Path,
+    pipeline: Union[str, Path],
     dev: Path,
     output: Path,
     mean_recall: float = 0.94,
 ) -> list[str]:
-    """Write a trained pipeline with calibrated scores and the thresholds that
-    `set_thresholds` chooses.
+    """Write a pipeline with calibrated scores and the thresholds that `set_thresholds`
+    chooses.
 
-    pipeline (Path): Folder of the pipeline.
+    pipeline (Union[str, Path]): Name of a shipped model, or the folder of a pipeline.
     dev (Path): A folder with a folder of DocBins for each set; or one that is a set.
     output (Path): Folder to write.
     mean_recall (float): The least plain mean of the recalls of sets at "recall".
     RETURNS (list[str]): Lines that show what was chosen, and its scores.
     """
-    nlp = spacy.load(pipeline)
+    nlp = load(pipeline)
     tommer = require_pipe(nlp, "tommer", pipeline)
     chosen = set_thresholds(nlp, dev, mean_recall)
     lines = []
