@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from spacy_tommer.backbone import precision
 from spacy_tommer.backbone.language_model import CutModel
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -132,6 +133,15 @@ def make_model(folder: Path, family: str, **settings) -> Path:
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def auto_is_float32():
+    """Let shipped models compute in float32, so that scores are the same on every
+    processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "has_bfloat16", lambda device: False)
+        yield
 
 
 @pytest.fixture(scope="session")

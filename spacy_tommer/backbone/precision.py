@@ -57,7 +57,9 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         # torch.cuda.is_bf16_supported() is also True where bfloat16 is emulated.
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and has_instructions(BFLOAT16)
+    # Without oneDNN, as on macOS, torch has no fast products of bfloat16.
+    onednn = torch.backends.mkldnn.is_available()
+    return device.type == "cpu" and onednn and has_instructions(BFLOAT16)
 
 
 def has_instructions(names: tuple[str, ...]) -> bool:
