@@ -154,6 +154,16 @@ def test_a_head_that_ships(make_nlp, tmp_path, monkeypatch):
         assert f"| dev | {cells} |" in card.partition(f"| {name} | all")[2]
     error = calibration["reliability"]["after"]["error"]
     assert f"Expected calibration error {100 * error:.1f} %" in card
+    assert "| trained on states in | float32 |" in card
+    assert config["components"]["transformer"]["model"]["precision"] == "float32"
+    run_verb("export", "mentions", tmp_path / "nlp", "tiny", *given, "--precision", "auto")
+    config = Config().from_disk(tmp_path / "tiny/config.cfg")
+    assert config["components"]["transformer"]["model"]["precision"] == "auto"
+    assert (tmp_path / "tiny/card.md").read_text("utf-8") == card
+    error = error_of(
+        "export", "mentions", tmp_path / "nlp", "tiny", *given, "--precision", "half"
+    )
+    assert "'half', expected one of float32, bfloat16" in error
     # A head does not take the place of one on another backbone.
     config["components"]["transformer"]["model"]["name"] = "another/one"
     config.to_disk(tmp_path / "tiny/config.cfg")

@@ -1,7 +1,7 @@
 """Put a trained head into the package, as a model that ships."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -20,10 +20,14 @@ def mentions(
     command: Annotated[
         str, typer.Argument(help="Text for the card: what made the pipeline.")
     ],
+    precision: Annotated[
+        Optional[str],
+        typer.Option(help="What the backbone computes in; default: as in the pipeline."),
+    ] = None,
 ) -> None:
     """Write the head of mentions: config.cfg, head.safetensors and card.md; and the adapter
     of its backbone, if it has one."""
-    ship_mentions(pipeline, name, data.read_text("utf-8"), command)
+    ship_mentions(pipeline, name, data.read_text("utf-8"), command, precision)
 
 
 @app.command()

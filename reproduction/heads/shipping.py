@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import spacy
 from safetensors import safe_open
 from spacy.language import Language
 from thinc.api import Config
 
+from spacy_tommer.backbone.precision import check_precision
 from spacy_tommer.backbone.shim import BackboneShim
 from spacy_tommer.entities.model import write as type_head_to_bytes
 from spacy_tommer.entities.shipped import FILE, reads
@@ -28,7 +29,7 @@ Finds entity mentions in {texts}, nested and flat.
 | --- | --- |
 | backbone | {backbone}, output of block {layer}, counted from 0, {passes} |
 | SHA-256 of its weights | `{sha256}`{adapter} |
-| precision | {precision} |
+| trained on states in | {precision} |
 | head | {parameters:,} parameters; rank {rank}, {hidden} hidden units |
 | mentions | of up to {max_length} units; a unit is a {unit} |
 | kinds | {kinds} |
@@ -63,7 +64,7 @@ Compares the mentions of `{name}` with definitions of types, for `tommer_zerosho
 | --- | --- |
 | backbone | {backbone}, output of block {layer}, counted from 0, {passes} |
 | SHA-256 of its weights | `{sha256}`{adapter} |
-| precision | {precision} |
+| trained on states in | {precision} |
 | head | {parameters:,} parameters in half precision |
 | threshold | {threshold}; {chosen} |
 | training | `{command}`, seed 0 |
@@ -73,14 +74,20 @@ Compares the mentions of `{name}` with definitions of types, for `tommer_zerosho
 """
 
 
-def ship_mentions(pipeline: Path, name: str, data: str, command: str) -> None:
+def ship_mentions(
+    pipeline: Path, name: str, data: str, command: str, precision: Optional[str] = None
+) -> None:
     """Write the head of mentions of a pipeline as a shipped model.
 
     pipeline (Path): The pipeline, whose thresholds were chosen.
     name (str): Name of the model.
     data (str): What the card says about the training data.
     command (str): What made the pipeline.
+    precision (Optional[str]): What the backbone of the shipped model computes in, as for
+        `Backbone`; by default that of the pipeline.
     """
+    if precision is not None:
+        check_precision(precision)
     nlp = spacy.load(pipeline)
     tommer = require_pipe(nlp, "tommer", pipeline)
     if "calibration" not in nlp.meta.get("performance", {}):
@@ -106,7 +113,10 @@ def ship_mentions(pipeline: Path, name: str, data: str, command: str) -> None:
     folder.mkdir(exist_ok=True)
     if shim.adapter:
         copy_adapter(shim.adapter, folder / "adapter")
-    shipped_config(nlp, name).to_disk(folder / "config.cfg")
+    config = shipped_config(nlp, name)
+    if precision is not None:
+        config["components"]["transformer"]["model"]["precision"] = precision
+    config.to_disk(folder / "config.cfg")
     write_aside(folder / "head.safetensors", lambda path: path.write_bytes(weights))
     write_text_aside(folder / "card.md", card)
 
