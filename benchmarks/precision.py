@@ -58,7 +58,8 @@ def measure(
         for one, nlp in pipelines.items()
     }
     try:
-        runs["spaCy's ner"] = load_ner()
+        if repeats:
+            runs["spaCy's ner"] = load_ner()
     except ImportError as error:
         print(f"Without spaCy's ner. {error}")
     words = sum(map(len, docs["float32"]))
