@@ -17,7 +17,7 @@ from spacy_tommer.backbone.pipe import batch_by_tokens
 from spacy_tommer.decoding.decode import FlatDecoder, best_flat_decode, greedy_decode
 from spacy_tommer.decoding.mentions import Mentions
 from spacy_tommer.evaluation.protocol import BATCH, find_spans, gold_places
-from spacy_tommer.evaluation.sets import find_sets, read_docs
+from spacy_tommer.evaluation.sets import find_sets, read_gold
 from spacy_tommer.evaluation.tables import table
 
 DECODERS: dict[str, FlatDecoder] = {
@@ -45,7 +45,7 @@ def best_f1(nlp: Language, folder: Path, limit: int) -> dict[str, dict[float, fl
     counts = {
         (name, threshold): np.zeros(3) for name in DECODERS for threshold in THRESHOLDS
     }
-    for golds in batch_by_tokens(read_docs(folder, nlp.vocab, limit), BATCH):
+    for golds in batch_by_tokens(read_gold(folder, nlp.vocab, limit), BATCH):
         docs, spans = find_spans(nlp, [gold.text for gold in golds], "tommer", None)
         for threshold in THRESHOLDS:
             likely = spans.above(threshold)

@@ -26,7 +26,7 @@ import spacy_tommer
 from benchmarks.peer_pipelines import Run, exhaust, load_ner
 from spacy_tommer.evaluation.means import precision_at_recall
 from spacy_tommer.evaluation.protocol import score_docs
-from spacy_tommer.evaluation.sets import find_sets, read_docs
+from spacy_tommer.evaluation.sets import find_sets, read_gold
 from spacy_tommer.evaluation.tables import table
 
 RECALL = 0.94
@@ -58,7 +58,7 @@ def measure(
     pipelines = {one: spacy_tommer.load(model, precision=one) for one in names}
     exact = pipelines["float32"]
     gold = [
-        doc for place in find_sets(folder).values() for doc in read_docs(place, exact.vocab)
+        doc for place in find_sets(folder).values() for doc in read_gold(place, exact.vocab)
     ]
     gold = random.Random(0).sample(gold, min(texts, len(gold)))
     lines = [doc.text for doc in gold]

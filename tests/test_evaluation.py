@@ -12,6 +12,7 @@ from spacy.training import Example
 
 from reproduction.corpora.gold import gold_doc
 from reproduction.evaluation.protocol_files import write_protocol
+from spacy_tommer.evaluation.calibration import set_thresholds
 from spacy_tommer.evaluation.run import evaluate_pipeline
 from spacy_tommer.evaluation.sets import find_sets, read_docs
 from spacy_tommer.evaluation.tables import to_markdown
@@ -54,6 +55,28 @@ def test_sets_of_a_folder(benchmarks, tmp_path):
         find_sets(benchmarks / "notes")
     (benchmarks / "0.spacy").touch()
     assert find_sets(benchmarks) == {"sets": benchmarks}
+
+
+def test_texts_that_are_not_annotated_are_left_out(nlp, benchmarks, tmp_path):
+    folder = benchmarks / "two"
+    expected = evaluate_pipeline(nlp, find_sets(folder))
+    DocBin(docs=[nlp.make_doc("Nobody marked Paris.")]).to_disk(folder / "2.spacy")
+    left_out = r"two: 1 of 3 texts without doc\.spans\['mentions'\]"
+    with pytest.warns(UserWarning, match=left_out):
+        found = evaluate_pipeline(nlp, find_sets(folder))
+    assert found["means"] == expected["means"] and found["sets"]["two"]["texts"] == 2
+    with pytest.warns(UserWarning, match=left_out):
+        chosen = set_thresholds(nlp, folder)["points"]["balanced"]["threshold"]
+    gold = expected["sets"]["two"]["nested"]["gold"]
+    assert chosen["two"]["gold"] == gold
+    doc = nlp.make_doc("Paris is big.")
+    doc.ents = [doc[:1]]
+    DocBin(docs=[doc]).to_disk(tmp_path / "ner.spacy")
+    told = r"ner\.spacy has doc\.spans.* list\(doc\.ents\)"
+    with pytest.raises(ValueError, match=told):
+        evaluate_pipeline(nlp, find_sets(tmp_path / "ner.spacy"))
+    with pytest.raises(ValueError, match=told):
+        set_thresholds(nlp, tmp_path / "ner.spacy")
 
 
 def test_evaluation_of_a_pipeline(nlp, benchmarks):

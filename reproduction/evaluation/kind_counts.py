@@ -24,7 +24,7 @@ from spacy_tommer.evaluation.protocol import (
     open_cache,
     thresholds_of,
 )
-from spacy_tommer.evaluation.sets import read_docs
+from spacy_tommer.evaluation.sets import read_gold
 from spacy_tommer.keys import MENTION
 from spacy_tommer.training.state_cache import StateCache
 
@@ -57,7 +57,7 @@ def evaluate_kinds(
     states = open_cache(nlp, cache)
     scored: dict[str, dict[str, dict[str, Scored]]] = {kind: {} for kind in kinds}
     for name, folder in tqdm(sets.items(), desc=desc, disable=None):
-        docs = read_docs(folder, nlp.vocab, limit)
+        docs = read_gold(folder, nlp.vocab, limit)
         marks = BENCHMARK_MARKS[name]
         counts = count_kinds(nlp, (set_kinds(doc, marks) for doc in docs), kinds, states)
         for kind, one in counts.items():

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from .counts import Scored
 from .means import curve_points, mean, micro, precision_at_recall, weighted_mean
 from .protocol import open_cache, score_docs, thresholds_of
-from .sets import read_docs
+from .sets import read_docs, read_gold
 
 RECALLS = (0.94, 0.956)
 TIMED_TEXTS = 1000
@@ -50,7 +50,7 @@ def evaluate_pipeline(
         }
         thresholds = thresholds_of(tommer)
     for name, folder in tqdm(sets.items(), desc=desc, disable=None):
-        both = score_docs(nlp, read_docs(folder, nlp.vocab, limit), states=states)
+        both = score_docs(nlp, read_gold(folder, nlp.vocab, limit), states=states)
         scored[name] = dict(zip(("nested", "flat"), both))
         results["sets"][name] = {
             "texts": both[0].texts,

@@ -15,7 +15,7 @@ from ..decoding.mentions import Mentions
 from ..keys import MENTIONS
 from .counts import FLOOR, Scored
 from .protocol import BATCH, add_batch
-from .sets import read_docs
+from .sets import read_gold
 
 
 class ValidationSet:
@@ -35,7 +35,7 @@ class ValidationSet:
         self.docs: list[list[Doc]] = []
         self.scores: list[list[Ragged]] = []
         before = nlp.pipe_names[nlp.pipe_names.index("tommer") :]
-        for batch in batch_by_tokens(read_docs(folder, nlp.vocab), BATCH):
+        for batch in batch_by_tokens(read_gold(folder, nlp.vocab), BATCH):
             for doc in batch:
                 group = doc.spans[MENTIONS]
                 marked = set(group.attrs.get("kinds", marked))
