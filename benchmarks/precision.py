@@ -63,17 +63,10 @@ def measure(
     gold = random.Random(0).sample(gold, min(texts, len(gold)))
     lines = [doc.text for doc in gold]
     docs = {one: list(nlp.pipe(lines)) for one, nlp in pipelines.items()}
-    runs: dict[str, Run] = {
-        one: lambda texts, nlp=nlp: exhaust(nlp.pipe(texts))
-        for one, nlp in pipelines.items()
-    }
-    try:
-        if repeats:
-            runs["spaCy's ner"] = load_ner()
-    except ImportError as error:
-        print(f"Without spaCy's ner. {error}")
+    seconds: dict[str, list[float]] = {one: [] for one in pipelines}
+    if repeats:
+        seconds = time_runs(runs_of(pipelines), lines, repeats)
     words = sum(map(len, docs["float32"]))
-    seconds = time_runs(runs, lines, repeats)
     rows = []
     for name, times in seconds.items():
         row: list[Any] = [name, "", ""]
@@ -87,6 +80,20 @@ def measure(
             row += quality(pipelines[name], gold)
         rows.append(row + [""] * (len(HEADER) - len(row)))
     print(*table(HEADER, rows), sep="\n")
+
+
+def runs_of(pipelines: dict[str, Language]) -> dict[str, Run]:
+    """Make functions that run each pipeline on texts, and spaCy's entity recognizer where
+    it is installed."""
+    runs: dict[str, Run] = {
+        one: lambda texts, nlp=nlp: exhaust(nlp.pipe(texts))
+        for one, nlp in pipelines.items()
+    }
+    try:
+        runs["spaCy's ner"] = load_ner()
+    except ImportError as error:
+        print(f"Without spaCy's ner. {error}")
+    return runs
 
 
 def quality(nlp: Language, gold: list[Doc]) -> list[float]:
@@ -104,7 +111,7 @@ def time_runs(
     RETURNS (dict[str, list[float]]): The CPU seconds of each in every round.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(1 + repeats if repeats else 0):
+    for _ in range(1 + repeats):
         for name, run in runs.items():
             start = time.process_time()
             run(texts)

@@ -113,10 +113,7 @@ def ship_mentions(
     folder.mkdir(exist_ok=True)
     if shim.adapter:
         copy_adapter(shim.adapter, folder / "adapter")
-    config = shipped_config(nlp, name)
-    if precision is not None:
-        config["components"]["transformer"]["model"]["precision"] = precision
-    config.to_disk(folder / "config.cfg")
+    shipped_config(nlp, name, precision).to_disk(folder / "config.cfg")
     write_aside(folder / "head.safetensors", lambda path: path.write_bytes(weights))
     write_text_aside(folder / "card.md", card)
 
@@ -153,9 +150,10 @@ def origin_of(backbone: str, adapter: Any) -> str:
     return f"{backbone} with an adapter" if adapter else backbone
 
 
-def shipped_config(nlp: Language, name: str) -> Config:
+def shipped_config(nlp: Language, name: str, precision: Optional[str]) -> Config:
     """Keep of a pipeline's config what it takes to build the part that finds mentions. An
-    adapter gets the name of the model, by which it is found on every machine."""
+    adapter gets the name of the model, by which it is found on every machine; and the
+    backbone a precision, if one is given."""
     config = nlp.config.interpolate()
     keep = {key: config["nlp"][key] for key in ("lang", "pipeline", "batch_size")}
     tokenizer = config["nlp"]["tokenizer"]
@@ -172,6 +170,8 @@ def shipped_config(nlp: Language, name: str) -> Config:
     backbone = components["transformer"]["model"]
     if backbone.get("adapter"):
         backbone["adapter"] = name
+    if precision is not None:
+        backbone["precision"] = precision
     return Config({"nlp": keep, "components": components})
 
 
